@@ -1,0 +1,36 @@
+"""A small, readable engine that trains convolutional networks.
+
+On OpenCL devices, on CPU threads, and, as the definition of both, in plain NumPy.
+"""
+
+from engine import exchange
+from engine.devices import Device, devices, open_device
+from engine.errors import (
+    CheckpointError,
+    DeviceError,
+    EngineError,
+    InputError,
+    NumericsError,
+    SpecError,
+)
+from engine.exchange import load
+from engine.network import Network
+from engine.training.history import History
+from engine.training.loop import Trainer
+
+__all__ = [
+    "CheckpointError",
+    "Device",
+    "DeviceError",
+    "EngineError",
+    "History",
+    "InputError",
+    "Network",
+    "NumericsError",
+    "SpecError",
+    "Trainer",
+    "devices",
+    "exchange",
+    "load",
+    "open_device",
+]

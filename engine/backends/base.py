@@ -1,0 +1,242 @@
+"""What a backend must do: the one list of primitives.
+
+Two kinds of arrays live on a device:
+  batch arrays   (n, *shape), one row per sample; made by `empty`. How they lie in memory
+                 is the backend's own business; `put` and `get` translate.
+  flat arrays    plain numbers in C order: parameters, their gradients, optimiser state.
+                 One flat array holds them all; `part` gives a named piece of it.
+
+Every primitive that computes takes its arrays once and returns a stage, a function
+without arguments that runs it. So arguments are bound once per batch size, and a step is
+a walk along a list. What changes from step to step (`step`, `learning_rate`) is read from
+`self.state` when the stage runs. A stage may return before its work is done; `get` and
+`finish` wait.
+
+Sameness: a backend cuts its work into chunks that do not depend on the number of
+threads and adds partial sums in a fixed order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = Any
+Stage = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class ConvGeometry:
+    """The numbers of one convolution; pairs are (vertical, horizontal)."""
+
+    channels: int
+    height: int
+    width: int
+    filters: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    padding_end: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output; below 1 if the kernel does not fit."""
+        return self._out(0, self.height)
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output; below 1 if the kernel does not fit."""
+        return self._out(1, self.width)
+
+    def _out(self, axis: int, size: int) -> int:
+        reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+        free = size + self.padding[axis] + self.padding_end[axis] - reach
+        return free // self.stride[axis] + 1
+
+
+@dataclass(frozen=True)
+class PoolGeometry:
+    """The numbers of one pooling; pairs are (vertical, horizontal)."""
+
+    channels: int
+    height: int
+    width: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int] = (0, 0)
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output; below 1 if the window does not fit."""
+        return self._out(0, self.height)
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output; below 1 if the window does not fit."""
+        return self._out(1, self.width)
+
+    def _out(self, axis: int, size: int) -> int:
+        free = size + 2 * self.padding[axis] - self.size[axis]
+        return free // self.stride[axis] + 1
+
+
+@dataclass
+class State:
+    """What stages read at run time. seed and step key the random numbers."""
+
+    seed: int = 0
+    step: int = 0
+    learning_rate: float = 0.0
+
+
+class Backend(ABC):
+    """A device that computes. `id`, `name`, `kind`, `compute_units` describe it."""
+
+    id: str
+    name: str
+    kind: str
+    compute_units: int
+    dtype: np.dtype
+
+    # --- memory -----------------------------------------------------------------
+
+    @abstractmethod
+    def empty(self, n: int, shape: tuple[int, ...]) -> Array:
+        """Return a batch array (n, *shape); rows and padding of it start as 0."""
+
+    @abstractmethod
+    def empty_like(self, array: Array) -> Array:
+        """Return a batch array of the same batch and shape for the backend's own use."""
+
+    @abstractmethod
+    def reshape(self, array: Array, shape: tuple[int, ...]) -> Array:
+        """Return the same numbers of a batch array as (n, *shape), in C order."""
+
+    @abstractmethod
+    def put(self, array: Array, values: np.ndarray) -> None:
+        """Copy the host's (n, *shape) into a batch array."""
+
+    @abstractmethod
+    def get(self, array: Array) -> np.ndarray:
+        """Return a batch array as the host's (n, *shape), of the backend's dtype."""
+
+    @abstractmethod
+    def flat(self, size: int) -> Array:
+        """Return a flat array of `size` zeros."""
+
+    @abstractmethod
+    def part(self, array: Array, offset: int, shape: tuple[int, ...]) -> Array:
+        """Return the piece of a flat array at `offset` (a multiple of `alignment`)."""
+
+    @abstractmethod
+    def put_flat(self, array: Array, values: np.ndarray) -> None:
+        """Copy the host's numbers into a flat array or a part of one."""
+
+    @abstractmethod
+    def get_flat(self, array: Array) -> np.ndarray:
+        """Return a flat array or a part of one as the host's array of its shape."""
+
+    @property
+    @abstractmethod
+    def alignment(self) -> int:
+        """The number of elements that the offset of a part must be a multiple of."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Wait until every stage that was run is done."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the device's threads and memory back; the backend is unusable then."""
+
+    # --- layers; formulas stand in engine/layers ---------------------------------
+
+    @abstractmethod
+    def conv_forward(
+        self, x: Array, w: Array, b: Array | None, y: Array, g: ConvGeometry
+    ) -> Stage:
+        """y = conv(x, w) + b; x (n,C,H,W), w (F,C/groups,kh,kw), y (n,F,H',W')."""
+
+    @abstractmethod
+    def conv_backward_data(
+        self, dy: Array, w: Array, dx: Array, g: ConvGeometry
+    ) -> Stage:
+        """dx = ∂loss/∂x, overwritten."""
+
+    @abstractmethod
+    def conv_backward_weights(
+        self, x: Array, dy: Array, dw: Array, db: Array | None, g: ConvGeometry
+    ) -> Stage:
+        """dw = ∂loss/∂w and, unless None, db = ∂loss/∂b, overwritten."""
+
+    @abstractmethod
+    def dense_forward(self, x: Array, w: Array, b: Array | None, y: Array) -> Stage:
+        """y = x wᵀ + b; x read as (n, K), w (O, K), y (n, O)."""
+
+    @abstractmethod
+    def dense_backward_data(self, dy: Array, w: Array, dx: Array) -> Stage:
+        """dx = dy w, overwritten, in dx's own shape."""
+
+    @abstractmethod
+    def dense_backward_weights(
+        self, x: Array, dy: Array, dw: Array, db: Array | None
+    ) -> Stage:
+        """dw = dyᵀ x and, unless None, db = Σ_n dy, overwritten."""
+
+    @abstractmethod
+    def max_pool_forward(
+        self, x: Array, y: Array, place: Array, g: PoolGeometry
+    ) -> Stage:
+        """y = the windows' maxima; place = where in the window the first one stands."""
+
+    @abstractmethod
+    def max_pool_backward(
+        self, dy: Array, place: Array, dx: Array, g: PoolGeometry
+    ) -> Stage:
+        """dx = dy, sent to the places that forward kept, overwritten."""
+
+    @abstractmethod
+    def activation_forward(
+        self, x: Array, y: Array, function: str, slope: float
+    ) -> Stage:
+        """y = f(x); see engine/layers/activation.py for the functions."""
+
+    @abstractmethod
+    def activation_backward(
+        self, y: Array, dy: Array, dx: Array, function: str, slope: float
+    ) -> Stage:
+        """dx = f'(x) dy, with f' from y, overwritten."""
+
+    @abstractmethod
+    def dropout(self, x: Array, y: Array, portion: float, layer: int) -> Stage:
+        """y = x · mask / (1 − portion); the mask of (state.seed, state.step, layer)."""
+
+    # --- losses; formulas stand in engine/losses.py ------------------------------
+
+    @abstractmethod
+    def loss(
+        self,
+        kind: str,
+        z: Array,
+        t: Array,
+        dz: Array | None,
+        losses: Array,
+        scale: float,
+    ) -> Stage:
+        """losses (n,1) = the loss of each sample; dz (unless None) = scale · ∂loss/∂z.
+
+        z (n, K). t: a batch array (n, K) of values, or for class targets (n, 1) of
+        class numbers (`softmax_cross_entropy_classes`).
+        """
+
+    # --- optimisers; formulas stand in engine/optimizers.py -----------------------
+
+    @abstractmethod
+    def sgd(self, parameters: Array, gradients: Array, size: int) -> Stage:
+        """w ← w − state.learning_rate · dw for the first `size` numbers."""

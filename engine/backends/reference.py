@@ -1,0 +1,243 @@
+"""The definition: NumPy in float64, short and plain, one expression per formula.
+
+Other backends are tested against this one, and this one against finite differences.
+A batch array is an ndarray (n, *shape); a part of a flat array is a view of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine import random
+from engine.backends.base import Backend, ConvGeometry, PoolGeometry, Stage, State
+
+
+class Reference(Backend):
+    """float64 on the host, one thread, no cleverness."""
+
+    id = name = kind = "reference"
+    compute_units = 1
+    dtype = np.dtype(np.float64)
+    alignment = 1
+
+    def __init__(self) -> None:
+        self.state = State()
+
+    def empty(self, n, shape):
+        return np.zeros((n, *shape), self.dtype)
+
+    def empty_like(self, array):
+        return np.zeros_like(array)
+
+    def reshape(self, array, shape):
+        return array.reshape(array.shape[0], *shape)
+
+    def put(self, array, values):
+        array[...] = values
+
+    def get(self, array):
+        return array.copy()
+
+    def flat(self, size):
+        return np.zeros(size, self.dtype)
+
+    def part(self, array, offset, shape):
+        return array[offset : offset + int(np.prod(shape))].reshape(shape)
+
+    def put_flat(self, array, values):
+        array[...] = np.asarray(values).reshape(array.shape)
+
+    def get_flat(self, array):
+        return array.copy()
+
+    def finish(self):
+        pass
+
+    def close(self):
+        pass
+
+    def conv_forward(self, x, w, b, y, g: ConvGeometry) -> Stage:
+        def run():
+            y[...] = 0.0 if b is None else b[:, None, None]
+            padded = _pad(x, g)
+            for c, f in _groups(g):
+                for u, v, window in _windows(g):
+                    y[:, f] += np.einsum(
+                        "nchw,fc->nfhw", padded[:, c][window], w[f, :, u, v]
+                    )
+
+        return run
+
+    def conv_backward_data(self, dy, w, dx, g: ConvGeometry) -> Stage:
+        def run():
+            padded = np.zeros_like(_pad(dx, g))
+            for c, f in _groups(g):
+                for u, v, window in _windows(g):
+                    padded[:, c][window] += np.einsum(
+                        "nfhw,fc->nchw", dy[:, f], w[f, :, u, v]
+                    )
+            (top, left) = g.padding
+            dx[...] = padded[:, :, top : top + g.height, left : left + g.width]
+
+        return run
+
+    def conv_backward_weights(self, x, dy, dw, db, g: ConvGeometry) -> Stage:
+        def run():
+            padded = _pad(x, g)
+            for c, f in _groups(g):
+                for u, v, window in _windows(g):
+                    dw[f, :, u, v] = np.einsum(
+                        "nfhw,nchw->fc", dy[:, f], padded[:, c][window]
+                    )
+            if db is not None:
+                db[...] = dy.sum(axis=(0, 2, 3))
+
+        return run
+
+    def dense_forward(self, x, w, b, y) -> Stage:
+        def run():
+            y[...] = x.reshape(len(x), -1) @ w.T + (0.0 if b is None else b)
+
+        return run
+
+    def dense_backward_data(self, dy, w, dx) -> Stage:
+        def run():
+            dx[...] = (dy @ w).reshape(dx.shape)
+
+        return run
+
+    def dense_backward_weights(self, x, dy, dw, db) -> Stage:
+        def run():
+            dw[...] = dy.T @ x.reshape(len(x), -1)
+            if db is not None:
+                db[...] = dy.sum(axis=0)
+
+        return run
+
+    def max_pool_forward(self, x, y, place, g: PoolGeometry) -> Stage:
+        def run():
+            y[...] = -np.inf
+            padded = _pad(x, g, -np.inf)
+            for u, v, window in _windows(g, g.size):
+                better = padded[window] > y
+                y[...] = np.where(better, padded[window], y)
+                place[...] = np.where(better, u * g.size[1] + v, place)
+
+        return run
+
+    def max_pool_backward(self, dy, place, dx, g: PoolGeometry) -> Stage:
+        def run():
+            padded = np.zeros_like(_pad(dx, g, 0.0))
+            for u, v, window in _windows(g, g.size):
+                padded[window] += dy * (place == u * g.size[1] + v)
+            (top, left) = g.padding
+            dx[...] = padded[:, :, top : top + g.height, left : left + g.width]
+
+        return run
+
+    def activation_forward(self, x, y, function, slope) -> Stage:
+        f = {
+            "identity": lambda: x,
+            "relu": lambda: np.maximum(x, 0.0),
+            "leaky_relu": lambda: np.where(x > 0, x, slope * x),
+            "sigmoid": lambda: 0.5 * (1.0 + np.tanh(0.5 * x)),
+            "bipolar_sigmoid": lambda: np.tanh(0.5 * x),
+            "tanh": lambda: np.tanh(x),
+        }[function]
+        return lambda: np.copyto(y, f())
+
+    def activation_backward(self, y, dy, dx, function, slope) -> Stage:
+        derivative = {
+            "identity": lambda: 1.0,
+            "relu": lambda: y > 0,
+            "leaky_relu": lambda: np.where(y > 0, 1.0, slope),
+            "sigmoid": lambda: y * (1.0 - y),
+            "bipolar_sigmoid": lambda: 0.5 * (1.0 - y * y),
+            "tanh": lambda: 1.0 - y * y,
+        }[function]
+        return lambda: np.copyto(dx, dy * derivative())
+
+    def dropout(self, x, y, portion, layer) -> Stage:
+        def run():
+            u = random.uniform(
+                self.state.seed,
+                "dropout",
+                shape=x.shape,
+                step=self.state.step,
+                layer=layer,
+            )
+            y[...] = x * (u >= np.float32(portion)) / (1.0 - portion)
+
+        return run
+
+    def loss(self, kind, z, t, dz, losses, scale) -> Stage:
+        def run():
+            losses[:, 0], gradient = _LOSSES[kind](z, t)
+            if dz is not None:
+                dz[...] = scale * gradient
+
+        return run
+
+    def sgd(self, parameters, gradients, size) -> Stage:
+        def run():
+            parameters[:size] -= self.state.learning_rate * gradients[:size]
+
+        return run
+
+
+def _squared_error(z, t):
+    return 0.5 * ((z - t) ** 2).sum(axis=1), z - t
+
+
+def _mean_squared_error(z, t):
+    return ((z - t) ** 2).mean(axis=1), 2.0 * (z - t) / z.shape[1]
+
+
+def _mean_absolute_error(z, t):
+    return abs(z - t).mean(axis=1), np.sign(z - t) / z.shape[1]
+
+
+def _softmax_cross_entropy(z, t):
+    shifted = z - z.max(axis=1, keepdims=True)
+    total = np.exp(shifted).sum(axis=1, keepdims=True)
+    losses = (t * (np.log(total) - shifted)).sum(axis=1)
+    return losses, np.exp(shifted) / total * t.sum(axis=1, keepdims=True) - t
+
+
+def _softmax_cross_entropy_classes(z, t):
+    return _softmax_cross_entropy(z, np.eye(z.shape[1])[t[:, 0].astype(int)])
+
+
+_LOSSES = {
+    "squared_error": _squared_error,
+    "mean_squared_error": _mean_squared_error,
+    "mean_absolute_error": _mean_absolute_error,
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "softmax_cross_entropy_classes": _softmax_cross_entropy_classes,
+}
+
+
+def _pad(x, g, value=0.0):
+    """Return x with `value` around it, so wide that every window lies inside."""
+    end = g.padding_end if isinstance(g, ConvGeometry) else g.padding
+    sides = [(0, 0), (0, 0), (g.padding[0], end[0]), (g.padding[1], end[1])]
+    return np.pad(x, sides, constant_values=value)
+
+
+def _groups(g: ConvGeometry):
+    """Yield (channels, filters) of each group as slices."""
+    c, f = g.channels // g.groups, g.filters // g.groups
+    for i in range(g.groups):
+        yield slice(i * c, (i + 1) * c), slice(i * f, (i + 1) * f)
+
+
+def _windows(g, size=None):
+    """Yield (u, v, index): the padded map's elements that meet kernel element (u, v)."""
+    kh, kw = size or g.kernel
+    dh, dw = getattr(g, "dilation", (1, 1))
+    (sh, sw), oh, ow = g.stride, g.out_height, g.out_width
+    for u in range(kh):
+        for v in range(kw):
+            rows = slice(u * dh, u * dh + sh * (oh - 1) + 1, sh)
+            columns = slice(v * dw, v * dw + sw * (ow - 1) + 1, sw)
+            yield u, v, (slice(None), slice(None), rows, columns)

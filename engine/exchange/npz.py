@@ -1,0 +1,86 @@
+"""NumPy's .npz: one array per parameter, and the spec as JSON text. No pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.errors import CheckpointError, EngineError
+
+if TYPE_CHECKING:
+    from engine.backends.base import Backend
+    from engine.network import Network
+
+_SPEC = "engine.spec"
+
+
+def save(network: Network, path: Path) -> None:
+    """Write spec and parameters; equal networks give equal bytes."""
+    spec = np.array(json.dumps(network.spec, sort_keys=True))
+    write(path, {_SPEC: spec, **network.parameters()})
+
+
+def load(path: Path, device: Backend | str | None) -> Network:
+    """Return the network of `path`.  Raises: CheckpointError, FileNotFoundError."""
+    from engine.network import Network
+
+    arrays = read(path)
+    if _SPEC not in arrays:
+        raise CheckpointError(
+            f"{path}: expected a network saved by this engine; the entry {_SPEC!r} is "
+            f"missing, it holds {', '.join(sorted(arrays)) or 'nothing'}"
+        )
+    try:
+        spec = json.loads(str(arrays.pop(_SPEC)))
+        network = Network.from_spec(spec, device=device)
+        missing = sorted(set(network.parameters()) - set(arrays))
+        if missing:
+            raise CheckpointError(f"{path}: the parameters {missing} are missing")
+        network.set_parameters(arrays)
+    except (json.JSONDecodeError, EngineError) as error:
+        raise CheckpointError(
+            f"{path}: not a network of this engine: {error}"
+        ) from None
+    return network
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays to `path`, whole or not at all: temp file, flush, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Return all arrays of an .npz file.
+
+    Raises: CheckpointError if it is truncated, damaged or not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except (ValueError, EOFError, OSError, KeyError, AttributeError,
+            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        raise CheckpointError(
+            f"{path}: expected an .npz file of arrays, received a truncated, damaged or "
+            f"foreign one ({type(error).__name__}: {error})"
+        ) from None

@@ -1,0 +1,17 @@
+"""All layers, in one explicit table: the key of a spec -> the class."""
+
+from __future__ import annotations
+
+from engine.layers.activation import Activation
+from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
+from engine.layers.conv import Conv
+from engine.layers.dense import Dense
+from engine.layers.drop import Dropout
+from engine.layers.merge import Flatten
+from engine.layers.pool import MaxPool
+
+LAYERS: dict[str, type[Layer]] = {
+    cls.kind: cls for cls in (Conv, Dense, MaxPool, Activation, Dropout, Flatten)
+}
+
+__all__ = ["LAYERS", "Bound", "Layer", "Parameter", "Shape", "Stage"]

@@ -1,0 +1,75 @@
+"""Activation functions. Every derivative is written in terms of the output y."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.errors import SpecError, nearest
+from engine.layers.base import Bound, Layer, Shape, Stage
+from engine.settings import named, number
+
+# name -> default slope, or None where the function has none
+FUNCTIONS = {
+    "identity": None,
+    "relu": None,
+    "leaky_relu": 0.01,
+    "sigmoid": None,
+    "bipolar_sigmoid": None,
+    "tanh": None,
+}
+
+
+class Activation(Layer):
+    r"""y = f(x) element by element; dx = f'(x) · dy, with f' from y:
+
+    identity         y = x                          f' = 1
+    relu             y = max(x, 0)                  f' = 1 if y > 0 else 0
+    leaky_relu: a    y = x if x > 0 else a x        f' = 1 if y > 0 else a
+    sigmoid          y = 1 / (1 + e^-x)             f' = y (1 − y)
+    bipolar_sigmoid  y = (1 − e^-x) / (1 + e^-x)    f' = (1 − y²) / 2
+    tanh             y = tanh x                     f' = 1 − y²
+
+    Source: S0 5.5.2 (identity, bipolar sigmoid), S2 (ReLU, leaky ReLU), S3 (sigmoid).
+    """
+
+    kind = "activation"
+
+    @classmethod
+    def parse(cls, value: Any, place: str) -> dict[str, Any]:
+        try:
+            name, slope = named(value, "function")
+        except ValueError as error:
+            raise SpecError(f"{place}: {error}") from None
+        if name not in FUNCTIONS:
+            raise SpecError(
+                f"{place}: unknown activation {name!r}{nearest(name, FUNCTIONS)}; "
+                f"known: {', '.join(FUNCTIONS)}"
+            )
+        if slope is not None and FUNCTIONS[name] is None:
+            raise SpecError(f"{place}: {name} has no slope, received {slope!r}")
+        slope = FUNCTIONS[name] if slope is None else slope
+        if slope is not None:
+            try:
+                # f' is read off y's sign, which needs a slope above 0.
+                slope = number(1e-12, 1e6)(slope)
+            except ValueError as error:
+                raise SpecError(f"{place}: {name}: {error}") from None
+        return {"function": name, "slope": slope or 0.0}
+
+    def build(self) -> Shape:
+        return self.in_shape
+
+    def passes_through(self, training: bool) -> bool:
+        return self.settings["function"] == "identity"
+
+    def forward(self, backend, io: Bound) -> list[Stage]:
+        s = self.settings
+        return [backend.activation_forward(io.x, io.y, s["function"], s["slope"])]
+
+    def backward(self, backend, io: Bound) -> list[Stage]:
+        if io.dx is None:
+            return []
+        s = self.settings
+        return [
+            backend.activation_backward(io.y, io.dy, io.dx, s["function"], s["slope"])
+        ]

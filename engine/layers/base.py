@@ -1,0 +1,116 @@
+"""What every layer is: shapes, parameters, forward, backward.
+
+A layer knows the mathematics and no device. It is built once for its input's shape;
+`forward` and `backward` then name the backend's primitives to run, once for each batch
+size. A stage is such a primitive with its arrays bound: a function without arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engine import settings
+from engine.backends.base import Array, Backend
+from engine.errors import SpecError
+from engine.initializers import Fan, Initializer
+
+Stage = Callable[[], None]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of numbers of a layer. `learned` ones are updated by the optimiser."""
+
+    name: str
+    shape: Shape
+    initializer: Initializer
+    fan: Fan
+    learned: bool = True
+    is_bias: bool = False
+
+    def initial(self, seed: int, layer: int) -> np.ndarray:
+        """Return the initial values, float64 `shape`."""
+        if self.is_bias:
+            return self.initializer.biases(seed, layer, self.shape)
+        return self.initializer.weights(seed, layer, self.shape, self.fan)
+
+
+@dataclass
+class Bound:
+    """The arrays of one layer in one plan.
+
+    x, dx: input and its gradient (None where nobody needs it); y, dy: output and its
+    gradient; p, g: parameters and their gradients by name; scratch: what forward keeps
+    for backward; dy is None in a plan that only predicts.
+    """
+
+    x: Array
+    y: Array
+    p: dict[str, Array]
+    training: bool
+    dx: Array | None = None
+    dy: Array | None = None
+    g: dict[str, Array] = field(default_factory=dict)
+    scratch: dict[str, Array] = field(default_factory=dict)
+
+
+class Layer:
+    """Base of all layers; the subclasses' docstrings hold the formulas."""
+
+    kind: ClassVar[str]
+    table: ClassVar[dict[str, settings.Setting]] = {}
+
+    def __init__(self, name: str, value: Any, in_shape: Shape, place: str):
+        self.name = name
+        self.place = place
+        self.in_shape = in_shape
+        self.settings = self.parse(value, place)
+        self.parameters: list[Parameter] = []
+        self.index = 0  # the layer's number in its network: part of the random counter
+        self.out_shape = self.build()
+
+    @classmethod
+    def parse(cls, value: Any, place: str) -> dict[str, Any]:
+        """Return the checked settings of the spec's value."""
+        return settings.read(value, cls.table, place)
+
+    def build(self) -> Shape:
+        """Fill `parameters`; return the output's shape without the batch."""
+        raise SpecError(f"{self.place}: the layer {self.kind!r} cannot be built")
+
+    def passes_through(self, training: bool) -> bool:
+        """Return whether the output is the input itself, only shaped otherwise."""
+        return False
+
+    def forward(self, backend: Backend, io: Bound) -> list[Stage]:
+        """Return the stages that compute io.y from io.x."""
+        return []
+
+    def backward(self, backend: Backend, io: Bound) -> list[Stage]:
+        """Return the stages that compute io.dx (if wanted) and io.g from io.dy."""
+        return []
+
+    def multiply_adds(self) -> int:
+        """Return the multiply-adds of one sample's forward pass."""
+        return 0
+
+    def fail(self, text: str) -> SpecError:
+        """Return a SpecError that names the layer and its place."""
+        return SpecError(f"{self.place} ({self.name}): {text}")
+
+    def image_shape(self) -> tuple[int, int, int]:
+        """Return (channels, height, width) of the input.
+
+        Raises: SpecError if the input is not an image.
+        """
+        if len(self.in_shape) != 3:
+            raise self.fail(
+                f"{self.kind} expects an input (channels, height, width), received "
+                f"{self.in_shape}; it must stand before any dense or flatten layer"
+            )
+        return self.in_shape

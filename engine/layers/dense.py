@@ -1,0 +1,59 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+import math
+
+from engine import initializers
+from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
+from engine.settings import Setting, count, one_of
+
+
+class Dense(Layer):
+    r"""y[n,o] = b[o] + Σ_k w[o,k] · x[n,k]        (Z = w a + b)
+
+    x (n, ...) is read as (n, K) in C order, w (O, K), b (O,), y (n, O).
+
+    Backward:  dw[o,k] = Σ_n dy[n,o] · x[n,k],  db[o] = Σ_n dy[n,o],
+               dx[n,k] = Σ_o w[o,k] · dy[n,o].
+    Source: S2 Eqs. 4, 7-9; S0 section 5 (the last layer).
+    """
+
+    kind = "dense"
+    table = {
+        "units": Setting(count),
+        "bias": Setting(one_of("none", "learned", "fixed"), "learned"),
+        "init": Setting(initializers.parse, "glorot_uniform"),
+    }
+
+    def build(self) -> Shape:
+        s = self.settings
+        features, units = math.prod(self.in_shape), s["units"]
+        # Eq. 3 speaks of a filter's extent: a dense layer over a map is a filter that
+        # covers the whole map, so v h is the map's height × width.
+        extent = math.prod(self.in_shape[1:]) if len(self.in_shape) == 3 else features
+        fan = initializers.Fan(fan_in=features, fan_out=units, extent=extent)
+        self.parameters = [Parameter("weight", (units, features), s["init"], fan)]
+        if s["bias"] != "none":
+            learned = s["bias"] == "learned"
+            self.parameters.append(
+                Parameter("bias", (units,), s["init"], fan, learned, is_bias=True)
+            )
+        return (units,)
+
+    def forward(self, backend, io: Bound) -> list[Stage]:
+        bias = io.p.get("bias")
+        return [backend.dense_forward(io.x, io.p["weight"], bias, io.y)]
+
+    def backward(self, backend, io: Bound) -> list[Stage]:
+        stages = [
+            backend.dense_backward_weights(
+                io.x, io.dy, io.g["weight"], io.g.get("bias")
+            )
+        ]
+        if io.dx is not None:
+            stages.append(backend.dense_backward_data(io.dy, io.p["weight"], io.dx))
+        return stages
+
+    def multiply_adds(self) -> int:
+        return math.prod(self.in_shape) * self.settings["units"]

@@ -1,0 +1,239 @@
+"""A network built from a model spec, on a device."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import exchange
+from engine.backends.base import Array, Backend
+from engine.devices import open_device
+from engine.errors import InputError, nearest
+from engine.layers import Layer, Parameter
+from engine.plan import Plan
+from engine.spec import read_spec
+
+_KEPT_PLANS = 6
+
+
+class Network:
+    """Layers one after another, their parameters in one flat array of the device.
+
+    Learned parameters lie first, in the layers' order, fixed ones behind them; the
+    gradients' array has the same places. Make one with `Network.from_spec`.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], backend: Backend, seed: int):
+        self.spec = copy.deepcopy(dict(spec))
+        self.input_shape, self.layers, self.loss_function = read_spec(spec)
+        self.output_shape = self.layers[-1].out_shape
+        self.backend, self.seed = backend, seed
+        self._slots: dict[str, tuple[int, Layer, Parameter]] = {}
+        self.learned_size = self._place(learned=True, offset=0)
+        self.size = self._place(learned=False, offset=self.learned_size)
+        self.flat = backend.flat(max(self.size, 1))
+        self.flat_gradients = backend.flat(max(self.size, 1))
+        self._plans: dict[tuple[int, bool, bool], Plan] = {}
+        for name, (_, layer, parameter) in self._slots.items():
+            values = parameter.initial(seed, layer.index)
+            backend.put_flat(self._part(self.flat, name), values)
+
+    @classmethod
+    def from_spec(
+        cls,
+        spec: Mapping[str, Any],
+        *,
+        device: Backend | str | None = None,
+        seed: int = 0,
+    ) -> Network:
+        """Return a new network with initial weights drawn from `seed`.
+
+        device: what `open_device` returned, or a name for it; None: "auto".
+        Raises: SpecError for a spec that cannot be built.
+        """
+        if device is None or isinstance(device, str):
+            device = open_device(device or "auto")
+        return cls(spec, device, seed)
+
+    def _place(self, *, learned: bool, offset: int) -> int:
+        step = self.backend.alignment
+        for layer in self.layers:
+            for p in layer.parameters:
+                if p.learned == learned:
+                    self._slots[f"{layer.name}.{p.name}"] = (offset, layer, p)
+                    size = int(np.prod(p.shape))
+                    offset += -(-size // step) * step
+        return offset
+
+    def _part(self, flat: Array, name: str) -> Array:
+        offset, _, parameter = self._slots[name]
+        return self.backend.part(flat, offset, parameter.shape)
+
+    def arrays_of(self, layer: Layer) -> dict[str, Array]:
+        """Return the device's arrays of a layer's parameters, by their short names."""
+        return {
+            p.name: self._part(self.flat, f"{layer.name}.{p.name}")
+            for p in layer.parameters
+        }
+
+    def gradients_of(self, layer: Layer) -> dict[str, Array]:
+        """Return where the gradients of a layer's learned parameters go."""
+        return {
+            p.name: self._part(self.flat_gradients, f"{layer.name}.{p.name}")
+            for p in layer.parameters
+            if p.learned
+        }
+
+    def parameters_of(self, layer: Layer) -> dict[str, np.ndarray]:
+        """Return the host's copies of a layer's parameters, by their full names."""
+        return {
+            f"{layer.name}.{name}": self.backend.get_flat(array)
+            for name, array in self.arrays_of(layer).items()
+        }
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return copies of all parameters, {"conv1.weight": (F, C, kh, kw), ...}.
+
+        float32; float64 on the device `reference`.
+        """
+        return {k: v for e in self.layers for k, v in self.parameters_of(e).items()}
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Replace the parameters named in `values`; the others stay.
+
+        Raises: InputError for an unknown name, a wrong shape, NaN or infinity; then
+        nothing has changed.
+        """
+        checked = {}
+        for name, value in values.items():
+            if name not in self._slots:
+                raise InputError(
+                    f"unknown parameter {name!r}{nearest(name, self._slots)}; "
+                    f"known: {', '.join(self._slots)}"
+                )
+            array, shape = np.asarray(value), self._slots[name][2].shape
+            if array.shape != shape or array.dtype.kind not in "fiu":
+                raise InputError(
+                    f"{name}: expected numbers of shape {shape}, received "
+                    f"{array.dtype} of shape {array.shape}"
+                )
+            if not np.isfinite(array).all():
+                raise InputError(f"{name}: NaN or infinity among the values")
+            checked[name] = array
+        for name, array in checked.items():
+            self.backend.put_flat(self._part(self.flat, name), array)
+
+    def plan(self, n: int, *, training: bool, input_gradient: bool = False) -> Plan:
+        """Return the plan for batches of n, made at its first use."""
+        key = (n, training, input_gradient)
+        plan = self._plans.pop(key, None)
+        if plan is None:
+            while len(self._plans) >= _KEPT_PLANS:
+                del self._plans[next(iter(self._plans))]
+            plan = Plan(self, n, training=training, input_gradient=input_gradient)
+        self._plans[key] = plan
+        return plan
+
+    def check_input(self, x: Any) -> np.ndarray:
+        """Return x as an array (n, *input shape) of floats.
+
+        Raises: InputError if shape or type do not fit, or NaN or infinity is in it.
+        """
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiu":
+            raise InputError(f"input: expected numbers, received dtype {x.dtype}")
+        if x.ndim != len(self.input_shape) + 1 or x.shape[1:] != self.input_shape:
+            wanted = ", ".join(["N", *map(str, self.input_shape)])
+            raise InputError(
+                f"input: expected shape ({wanted}), received {x.shape}; the first axis "
+                "counts the samples"
+            )
+        if not np.isfinite(x).all():
+            row = int(np.argwhere(~np.isfinite(x))[0][0])
+            raise InputError(f"input: NaN or infinity in sample {row}")
+        return x
+
+    def predict(self, x: Any, *, batch_size: int = 256) -> np.ndarray:
+        """Return the outputs, float32 (N, K): values, or logits of a classifier.
+
+        x: float32 (N, C, H, W) or (N, F).
+        """
+        x = self.check_input(x)
+        outputs = np.empty((len(x), *self.output_shape), np.float32)
+        for i in range(0, len(x), batch_size):
+            part = x[i : i + batch_size]
+            plan = self.plan(len(part), training=False)
+            plan.run(part)
+            outputs[i : i + batch_size] = self.backend.get(plan.z)
+        return outputs
+
+    def loss(self, x: Any, t: Any, *, batch_size: int = 256) -> float:
+        """Return the loss, the mean over the samples, in evaluation mode.
+
+        t: int (N,) classes or float (N, ...) values.
+        """
+        x = self.check_input(x)
+        t = self._targets(t, len(x))
+        total = 0.0
+        for i in range(0, len(x), batch_size):
+            plan = self.plan(len(x[i : i + batch_size]), training=False)
+            plan.run(x[i : i + batch_size])
+            total += float(plan.run_loss(t[i : i + batch_size]).sum())
+        return total * self.loss_function.scale(len(x))
+
+    def gradients(self, x: Any, t: Any) -> dict[str, np.ndarray]:
+        """Return ∂loss/∂p of every learned parameter, and of "input".
+
+        Training mode (dropout draws step 0 of the network's seed); nothing is updated.
+        """
+        x = self.check_input(x)
+        t = self._targets(t, len(x))
+        plan = self.plan(len(x), training=True, input_gradient=True)
+        self.backend.state.seed, self.backend.state.step = self.seed, 0
+        plan.run(x)
+        plan.check_finite(plan.run_loss(t), step=0)
+        plan.run_backward()
+        gradients = {
+            f"{layer.name}.{name}": self.backend.get_flat(array)
+            for layer in self.layers
+            for name, array in self.gradients_of(layer).items()
+        }
+        return gradients | {"input": self.backend.get(plan.dx)}
+
+    def _targets(self, t: Any, n: int) -> np.ndarray:
+        if n == 0:
+            raise InputError("input: expected at least one sample, received none")
+        return self.loss_function.check_targets(t, n, self.output_shape[0])
+
+    def summary(self) -> str:
+        """Return a text: layer, output shape, parameters, multiply-adds, bytes."""
+        rows = [("layer", "output", "parameters", "multiply-adds", "bytes")]
+        totals = [0, 0, 0]
+        for layer in self.layers:
+            numbers = (
+                sum(int(np.prod(p.shape)) for p in layer.parameters),
+                layer.multiply_adds(),
+                4 * int(np.prod(layer.out_shape)),
+            )
+            totals = [a + b for a, b in zip(totals, numbers, strict=True)]
+            shape = "×".join(map(str, layer.out_shape))
+            rows.append((layer.name, shape, *(f"{v:,}" for v in numbers)))
+        rows.append(("total", "", *(f"{v:,}" for v in totals)))
+        widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        lines = [
+            "  ".join(
+                text.ljust(width) if i < 2 else text.rjust(width)
+                for i, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        note = "multiply-adds and bytes (float32 output) are of one sample, forward"
+        return "\n".join([*lines, note])
+
+    def save(self, path: str | Path) -> None:
+        """Write spec and parameters to `path`, whole or not at all; no pickle."""
+        exchange.save(self, path)

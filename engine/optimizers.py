@@ -1,0 +1,63 @@
+"""Optimisers: how a gradient changes the parameters.
+
+An optimiser works on the whole flat array of learned parameters in one stage. What it
+keeps from step to step lies in flat arrays of the same size (`state`), so that a
+checkpoint can hold them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.backends.base import Array, Backend, Stage
+from engine.errors import SpecError, nearest
+from engine.settings import Setting, named, number, read
+
+
+class Optimizer:
+    """Base: checked settings, named state arrays, one bound update."""
+
+    table: dict[str, Setting] = {}
+
+    def __init__(self, settings: Any, place: str):
+        self.settings = read(settings, self.table, place)
+        self.state: dict[str, Array] = {}
+
+    def bind(
+        self, backend: Backend, parameters: Array, gradients: Array, size: int
+    ) -> Stage:
+        """Return the stage that updates the first `size` parameters."""
+        raise SpecError(f"the optimiser {type(self).__name__} has no update")
+
+
+class SGD(Optimizer):
+    r"""w ← w − η ∂loss/∂w, with η the learning rate.
+
+    loss is the batch's mean, so η is S2's η/m times m.  Source: S2 Eq. 12 (u = λ = 0);
+    S0 5.2.1 ("simple" descent).
+    """
+
+    table = {"learning_rate": Setting(number(0.0, 1e6))}
+
+    def bind(self, backend, parameters, gradients, size) -> Stage:
+        return backend.sgd(parameters, gradients, size)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD}
+
+
+def parse(value: Any) -> Optimizer:
+    """Return the optimiser of {NAME: settings}.
+
+    Raises: SpecError for an unknown name or setting.
+    """
+    try:
+        name, settings = named(value, "optimiser")
+    except ValueError as error:
+        raise SpecError(f"optimizer: {error}") from None
+    if name not in OPTIMIZERS:
+        raise SpecError(
+            f"optimizer: unknown {name!r}{nearest(name, OPTIMIZERS)}; "
+            f"known: {', '.join(OPTIMIZERS)}"
+        )
+    return OPTIMIZERS[name](settings, f"optimizer: {name}")

@@ -1,0 +1,134 @@
+"""A network bound to one batch size: its arrays, and the stages to run in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.backends.base import Array
+from engine.errors import NumericsError
+from engine.layers import Bound, Layer, Stage
+
+if TYPE_CHECKING:
+    from engine.network import Network
+
+
+class Plan:
+    """Arrays and stages of `network` for batches of n samples.
+
+    training: keep what backward needs, and draw dropout's masks.
+    input_gradient: also compute ∂loss/∂input.
+    """
+
+    def __init__(
+        self, network: Network, n: int, *, training: bool, input_gradient: bool = False
+    ):
+        self.network, self.n = network, n
+        self.backend = backend = network.backend
+        self.x = backend.empty(n, network.input_shape)
+        self.outputs: list[Array] = []
+        self.forward: list[Stage] = []
+        self.backward: list[Stage] = []
+        bounds = self._bind_forward(training)
+        self.z = self.outputs[-1]
+        self.losses = backend.empty(n, (1,))
+        self._loss_stages: dict[int, tuple[Array, Stage]] = {}
+        self.dz: Array | None = None
+        self.dx: Array | None = None
+        if training:
+            self.dz = backend.empty(n, network.output_shape)
+            self._bind_backward(bounds, input_gradient)
+
+    def _bind_forward(self, training: bool) -> list[Bound | None]:
+        backend, x, bounds = self.backend, self.x, []
+        for layer in self.network.layers:
+            if layer.passes_through(training):
+                y = backend.reshape(x, layer.out_shape)
+                bounds.append(None)
+            else:
+                y = backend.empty(self.n, layer.out_shape)
+                io = Bound(x, y, self.network.arrays_of(layer), training)
+                self.forward += layer.forward(backend, io)
+                bounds.append(io)
+            self.outputs.append(y)
+            x = y
+        return bounds
+
+    def _bind_backward(self, bounds: list[Bound | None], input_gradient: bool) -> None:
+        backend, dy = self.backend, self.dz
+        layers = self.network.layers
+        for number in reversed(range(len(layers))):
+            layer, io = layers[number], bounds[number]
+            if dy is None:
+                break
+            if io is None:
+                dy = backend.reshape(dy, layer.in_shape)
+                continue
+            wanted = input_gradient or any(_learns(e) for e in layers[:number])
+            io.dy = dy
+            io.dx = backend.empty(self.n, layer.in_shape) if wanted else None
+            io.g = self.network.gradients_of(layer)
+            if io.g or wanted:
+                self.backward += layer.backward(backend, io)
+            dy = io.dx
+        self.dx = dy
+
+    def run(self, x: np.ndarray) -> None:
+        """Run the forward pass on the host's x (n, *input shape)."""
+        self.backend.put(self.x, x)
+        for stage in self.forward:
+            stage()
+
+    def run_loss(self, t: np.ndarray) -> np.ndarray:
+        """Return the samples' losses, float64 (n,); in training also compute dz.
+
+        t is what `Loss.check_targets` returned: int (n, 1) classes or float (n, K).
+        """
+        classes = t.dtype.kind in "iu"
+        if classes not in self._loss_stages:
+            self._loss_stages[classes] = self._loss_stage(classes)
+        target, stage = self._loss_stages[classes]
+        self.backend.put(target, t)
+        stage()
+        return self.backend.get(self.losses)[:, 0].astype(np.float64)
+
+    def _loss_stage(self, classes: bool) -> tuple[Array, Stage]:
+        loss = self.network.loss_function
+        width = 1 if classes else self.network.output_shape[0]
+        target = self.backend.empty(self.n, (width,))
+        kind = loss.name + ("_classes" if classes else "")
+        scale = loss.scale(self.n)
+        return target, self.backend.loss(
+            kind, self.z, target, self.dz, self.losses, scale
+        )
+
+    def run_backward(self) -> None:
+        """Run the backward pass; gradients then stand in the network's flat array."""
+        for stage in self.backward:
+            stage()
+
+    def check_finite(self, losses: np.ndarray, step: int) -> None:
+        """Raise NumericsError naming the first layer at fault if a loss is not finite."""
+        if np.isfinite(losses).all():
+            return
+        for layer, y in zip(self.network.layers, self.outputs, strict=True):
+            for name, values in self.network.parameters_of(layer).items():
+                if not np.isfinite(values).all():
+                    raise NumericsError(
+                        f"step {step}: NaN or infinity in the parameter {name}; the "
+                        "step before diverged: lower the learning rate or the initial "
+                        "weights"
+                    )
+            if not np.isfinite(self.backend.get(y)).all():
+                raise NumericsError(
+                    f"step {step}: NaN or infinity in the output of the layer "
+                    f"{layer.name}; lower the learning rate or the initial weights"
+                )
+        raise NumericsError(
+            f"step {step}: the loss is {losses.mean()}, though the outputs are finite"
+        )
+
+
+def _learns(layer: Layer) -> bool:
+    return any(p.learned for p in layer.parameters)

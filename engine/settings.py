@@ -1,0 +1,150 @@
+"""Checked settings of layers: each key has a checker and a default.
+
+A checker takes the value of a spec and returns it in its one normal form, or raises
+ValueError("expected ..., received ...").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import SpecError, nearest
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one key is checked; without a default the key must be given."""
+
+    check: Callable[[Any], Any]
+    default: Any = REQUIRED
+
+
+def read(values: Any, table: Mapping[str, Setting], place: str) -> dict[str, Any]:
+    """Return {key: checked value} for every key of `table`.
+
+    Raises: SpecError naming `place` and key for an unknown key, a missing one, or a
+    value that its checker refuses.
+    """
+    if values is None:
+        values = {}
+    if not isinstance(values, Mapping):
+        raise SpecError(f"{place}: expected settings by name, received {values!r}")
+    for key in values:
+        if key not in table:
+            raise SpecError(
+                f"{place}: unknown setting {key!r}{nearest(key, table)}; "
+                f"known: {', '.join(table) or 'none'}"
+            )
+    checked = {}
+    for key, setting in table.items():
+        if key not in values and setting.default is REQUIRED:
+            raise SpecError(f"{place}: the setting {key!r} is missing")
+        try:
+            checked[key] = setting.check(values.get(key, setting.default))
+        except ValueError as error:
+            raise SpecError(f"{place}: {key}: {error}") from None
+    return checked
+
+
+def _refuse(expected: str, value: Any) -> ValueError:
+    return ValueError(f"expected {expected}, received {value!r}")
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether `value` is an int and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def count(value: Any) -> int:
+    """An integer of at least 1."""
+    if not is_integer(value) or value < 1:
+        raise _refuse("an integer of at least 1", value)
+    return value
+
+
+def number(low: float, high: float, *, open_high: bool = False) -> Callable:
+    """A finite number in [low, high], or [low, high) with open_high."""
+
+    def check(value: Any) -> float:
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        if good and math.isfinite(value) and low <= value <= high:
+            if not (open_high and value == high):
+                return float(value)
+        raise _refuse(f"a number in [{low}, {high}{')' if open_high else ']'}", value)
+
+    return check
+
+
+def pair(low: int) -> Callable:
+    """One integer for both directions, or [vertical, horizontal]; each at least low."""
+
+    def check(value: Any) -> tuple[int, int]:
+        both = [value, value] if is_integer(value) else value
+        if (
+            isinstance(both, list | tuple)
+            and len(both) == 2
+            and all(is_integer(v) and v >= low for v in both)
+        ):
+            return int(both[0]), int(both[1])
+        raise _refuse(
+            f"an integer of at least {low}, or two of them [vertical, horizontal]",
+            value,
+        )
+
+    return check
+
+
+def pair_or(words: tuple[str, ...], low: int) -> Callable:
+    """As `pair`, or one of the given words."""
+    inner = pair(low)
+
+    def check(value: Any) -> tuple[int, int] | str:
+        if isinstance(value, str):
+            return one_of(*words)(value)
+        return inner(value)
+
+    return check
+
+
+def optional(check: Callable) -> Callable:
+    """None, or what `check` accepts."""
+    return lambda value: None if value is None else check(value)
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise _refuse("true or false", value)
+    return value
+
+
+def one_of(*words: str) -> Callable:
+    """One of the given words."""
+
+    def check(value: Any) -> str:
+        if value not in words:
+            hint = nearest(value, words)
+            raise ValueError(
+                f"expected one of {', '.join(words)}, received {value!r}{hint}"
+            )
+        return value
+
+    return check
+
+
+def named(value: Any, kind: str) -> tuple[str, Any]:
+    """Split `NAME` or `{NAME: settings}` into (NAME, settings or None).
+
+    Raises: ValueError if it is neither.
+    """
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, Mapping) and len(value) == 1:
+        (name, settings), *_ = value.items()
+        return name, settings
+    raise _refuse(f"the name of a {kind}, or {{name: settings}}", value)

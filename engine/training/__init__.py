@@ -1,0 +1,1 @@
+"""Training: the loop over batches and passes, early stopping, checkpoints."""

@@ -1,0 +1,236 @@
+"""The training loop: batches, passes, selection by validation, resuming."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import optimizers, random
+from engine.backends.base import Array
+from engine.errors import InputError
+from engine.network import Network
+from engine.training import checkpoint as checkpoints
+from engine.training.early_stopping import EarlyStopping
+from engine.training.history import History
+
+Data = tuple[Any, Any]
+Score = Callable[[np.ndarray, np.ndarray], float]
+
+
+class Trainer:
+    """Trains a network on its device.
+
+    optimizer: {NAME: settings}; batch_size: samples a step (the last batch of a pass
+    may be smaller); schedule: None (constant rate) or a function of the step, from 0,
+    that gives the factor on the learning rate; seed: keys the order of the samples and
+    the random masks.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Any,
+        batch_size: int = 32,
+        schedule: Callable[[int], float] | None = None,
+        seed: int = 0,
+    ):
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(
+                f"batch_size: expected an integer of at least 1, received {batch_size!r}"
+            )
+        self.network, self.batch_size = network, batch_size
+        self.optimizer = optimizers.parse(optimizer)
+        self.schedule, self.seed = schedule, seed
+        self.steps = 0
+        self._described = json.dumps(optimizer, sort_keys=True)
+        self._update = self.optimizer.bind(
+            network.backend, network.flat, network.flat_gradients, network.learned_size
+        )
+
+    def step(self, x: Any, t: Any) -> float:
+        """Learn one batch: forward, backward, update; return its loss before the update.
+
+        x (n, *input shape), t (n,) classes or (n, ...) values.
+        Raises: InputError; NumericsError naming layer and step on NaN or infinity.
+        """
+        x = self.network.check_input(x)
+        t = self.network._targets(t, len(x))
+        losses = self._step(x, t)
+        return float(losses.sum()) * self.network.loss_function.scale(len(x))
+
+    def _step(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        state = self.network.backend.state
+        factor = 1.0 if self.schedule is None else self.schedule(self.steps)
+        state.seed, state.step = self.seed, self.steps
+        state.learning_rate = self.optimizer.settings["learning_rate"] * factor
+        plan = self.network.plan(len(x), training=True)
+        plan.run(x)
+        losses = plan.run_loss(t)
+        plan.check_finite(losses, self.steps)
+        plan.run_backward()
+        self._update()
+        self.steps += 1
+        return losses
+
+    def fit(
+        self,
+        train: Data,
+        validation: Data | None = None,
+        *,
+        passes: int = 10,
+        tolerance: int | None = None,
+        checkpoint: str | Path | None = None,
+        on_epoch: Callable[[dict], None] | None = None,
+        score: Score | None = None,
+        score_better: str = "lower",
+    ) -> History:
+        """Learn `passes` passes over `train`; afterwards the best pass's parameters stand.
+
+        Best is by `score(outputs, targets)` on `validation` (None: the validation loss,
+        lower is better); without validation, the last pass. After `tolerance` passes in
+        a row without a better score it stops. With `checkpoint` the state is written
+        there after each pass, and a file that is already there is resumed: the bytes
+        are those of a run that never stopped.
+
+        Raises: InputError, NumericsError, CheckpointError.
+        """
+        x, t = self._checked(train)
+        held_out = None if validation is None else self._checked(validation)
+        stopping = EarlyStopping(tolerance or passes, score_better)
+        run = _Run(self, x, t, held_out, stopping, score)
+        if checkpoint is not None:
+            run.resume_from(Path(checkpoint))
+        while run.passes_done < passes and not run.exhausted:
+            row = run.one_pass()
+            if checkpoint is not None:
+                run.write_to(Path(checkpoint))
+            if on_epoch is not None:
+                on_epoch(row)
+        return run.end()
+
+    def _checked(self, data: Data) -> tuple[np.ndarray, np.ndarray]:
+        x = self.network.check_input(data[0])
+        return x, self.network._targets(data[1], len(x))
+
+
+class _Run:
+    """One `fit` in the making."""
+
+    def __init__(self, trainer, x, t, held_out, stopping: EarlyStopping, score):
+        self.trainer, self.network = trainer, trainer.network
+        self.backend = trainer.network.backend
+        self.x, self.t, self.held_out = x, t, held_out
+        self.stopping, self.score = stopping, score
+        self.passes_done = 0
+        self.rows: list[dict] = []
+        self.best_parameters: np.ndarray | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        return self.held_out is not None and self.stopping.exhausted
+
+    def one_pass(self) -> dict:
+        """Learn every training sample once; return the pass's row of the history."""
+        begin = time.perf_counter()
+        trainer, batch = self.trainer, self.trainer.batch_size
+        order = random.permutation(
+            trainer.seed, "order", len(self.x), step=self.passes_done
+        )
+        total = 0.0
+        for i in range(0, len(order), batch):
+            chosen = order[i : i + batch]
+            total += float(trainer._step(self.x[chosen], self.t[chosen]).sum())
+        self.passes_done += 1
+        row = {
+            "pass": self.passes_done,
+            "training_loss": total / len(order),
+            **self._validate(),
+        }
+        row["seconds"] = time.perf_counter() - begin
+        self.rows.append(row)
+        return row
+
+    def _validate(self) -> dict:
+        if self.held_out is None:
+            self.stopping.best_pass = self.passes_done
+            return {"validation_loss": None, "validation_score": None}
+        x, t = self.held_out
+        loss = self.network.loss(x, t[:, 0] if t.dtype.kind in "iu" else t)
+        value = loss
+        if self.score is not None:
+            value = float(self.score(self.network.predict(x), t[:, 0]
+                          if t.shape[1] == 1 else t))  # fmt: skip
+        if self.stopping.see(value, self.passes_done):
+            self.best_parameters = self.backend.get_flat(self.network.flat)
+        return {"validation_loss": loss, "validation_score": value}
+
+    def end(self) -> History:
+        """Put the best parameters back and return the history."""
+        if self.best_parameters is not None:
+            self.backend.put_flat(self.network.flat, self.best_parameters)
+        stopped = "tolerance" if self.exhausted else "passes"
+        return History(self.rows, self.stopping.best_pass, stopped)
+
+    def write_to(self, path: Path) -> None:
+        progress = checkpoints.Progress(
+            identity=self._identity(),
+            passes_done=self.passes_done,
+            step=self.trainer.steps,
+            rows=self.rows,
+            best=self.stopping.best,
+            best_pass=self.stopping.best_pass,
+            waited=self.stopping.waited,
+        )
+        arrays = {"parameters": self.backend.get_flat(self.network.flat)}
+        if self.best_parameters is not None:
+            arrays["best"] = self.best_parameters
+        for name, array in self._state().items():
+            arrays[f"state.{name}"] = self.backend.get_flat(array)
+        checkpoints.write(path, progress, arrays)
+
+    def resume_from(self, path: Path) -> None:
+        found = checkpoints.read(path, self._identity())
+        if found is None:
+            return
+        progress, arrays = found
+        self.backend.put_flat(self.network.flat, arrays["parameters"])
+        self.best_parameters = arrays.get("best")
+        for name, array in self._state().items():
+            self.backend.put_flat(array, arrays[f"state.{name}"])
+        self.passes_done, self.rows = progress.passes_done, progress.rows
+        self.trainer.steps = progress.step
+        stopping = self.stopping
+        stopping.best, stopping.best_pass = progress.best, progress.best_pass
+        stopping.waited = progress.waited
+
+    def _state(self) -> dict[str, Array]:
+        return self.trainer.optimizer.state
+
+    def _identity(self) -> str:
+        """Return a hash of all that decides the bytes of this training."""
+        if not hasattr(self, "_hash"):
+            trainer, network = self.trainer, self.network
+            settings = [
+                network.spec,
+                network.backend.kind,
+                trainer._described,
+                trainer.batch_size,
+                trainer.seed,
+                trainer.steps,
+                self.stopping.tolerance,
+                self.stopping.better,
+            ]
+            h = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+            arrays = [self.x, self.t, *(self.held_out or ())]
+            arrays.append(self.backend.get_flat(network.flat))
+            for array in arrays:
+                h.update(f"{array.dtype}{array.shape}".encode())
+                h.update(np.ascontiguousarray(array).tobytes())
+            self._hash = h.hexdigest()
+        return self._hash
