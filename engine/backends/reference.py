@@ -119,7 +119,7 @@ class Reference(Backend):
             y[...] = -np.inf
             padded = _pad(x, g, -np.inf)
             for u, v, window in _windows(g, g.size):
-                better = padded[window] > y
+                better = ~(padded[window] <= y) & (y == y)  # a NaN is kept
                 y[...] = np.where(better, padded[window], y)
                 place[...] = np.where(better, u * g.size[1] + v, place)
 

@@ -1,0 +1,1 @@
+"""OpenCL: any platform, any device, one queue."""

@@ -1,0 +1,272 @@
+"""The OpenCL backend: memory, and the small primitives.
+
+Convolution and dense layers stand in convolution.py and dense.py beside this file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyopencl as cl
+
+from engine.backends.base import Backend, PoolGeometry, Stage, State
+from engine.backends.opencl import convolution, dense
+from engine.backends.opencl.program import Programs
+from engine.errors import DeviceError
+from engine.random import PURPOSES
+
+_FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
+_CHUNK = 64
+_UPDATE_CHUNK = 1024
+
+
+@dataclass
+class BatchArray:
+    """(n, *shape) as [block of samples][feature][lane]; see kernels/common.cl.
+
+    staging: the host's array (blocks, features, lanes) for transfers of this shape.
+    """
+
+    buffer: cl.Buffer
+    n: int
+    shape: tuple[int, ...]
+    staging: np.ndarray
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of as many samples as there are lanes."""
+        return len(self.staging)
+
+    @property
+    def features(self) -> int:
+        """Numbers per sample."""
+        return math.prod(self.shape)
+
+
+@dataclass
+class FlatArray:
+    """Plain numbers in C order; `whole` keeps the buffer alive that this is a part of."""
+
+    buffer: cl.Buffer
+    shape: tuple[int, ...]
+    whole: FlatArray | None = None
+
+
+class OpenCL(Backend):
+    """One OpenCL device with one in-order queue, float32."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, device: cl.Device, id: str):
+        self.id = id
+        self.name = device.name.strip()
+        self.kind = "gpu" if device.type & cl.device_type.GPU else "cpu"
+        self.compute_units = device.max_compute_units
+        self.context = cl.Context([device])
+        self.queue = cl.CommandQueue(self.context)
+        self.lanes, self.tile = _registers(device)
+        self.programs = Programs(self.context, {"LANES": self.lanes})
+        self.state = State()
+        self._alignment = max(device.mem_base_addr_align // 32, self.lanes)
+        self._staging: dict[tuple[int, int], np.ndarray] = {}
+
+    @property
+    def alignment(self) -> int:
+        return self._alignment
+
+    # --- memory -----------------------------------------------------------------
+
+    def buffer(self, floats: int) -> cl.Buffer:
+        """Return a buffer of `floats` zeros.
+
+        Raises: DeviceError with the bytes asked for.
+        """
+        size = 4 * max(floats, 1)
+        try:
+            buffer = cl.Buffer(self.context, cl.mem_flags.READ_WRITE, size)
+            cl.enqueue_fill_buffer(self.queue, buffer, np.float32(0), 0, size)
+            self.queue.finish()
+        except (cl.MemoryError, cl.LogicError, cl.RuntimeError) as error:
+            raise DeviceError(
+                f"{self.name}: no memory for an array of {size:,} bytes ({error}); use a "
+                "smaller batch_size or a smaller network"
+            ) from None
+        return buffer
+
+    def empty(self, n, shape):
+        key = blocks, features = -(-n // self.lanes), math.prod(shape)
+        if key not in self._staging:
+            self._staging[key] = np.zeros((*key, self.lanes), np.float32)
+        buffer = self.buffer(blocks * features * self.lanes)
+        return BatchArray(buffer, n, tuple(shape), self._staging[key])
+
+    def empty_like(self, array):
+        return self.empty(array.n, array.shape)
+
+    def reshape(self, array, shape):
+        return BatchArray(array.buffer, array.n, tuple(shape), array.staging)
+
+    def put(self, array, values):
+        staging, lanes = array.staging, self.lanes
+        rows = np.asarray(values).reshape(array.n, array.features)
+        for block in range(array.blocks):
+            part = rows[block * lanes : (block + 1) * lanes]
+            staging[block, :, : len(part)] = part.T
+            staging[block, :, len(part) :] = 0.0
+        cl.enqueue_copy(self.queue, array.buffer, staging)
+
+    def get(self, array):
+        cl.enqueue_copy(self.queue, array.staging, array.buffer)
+        rows = array.staging.transpose(0, 2, 1).reshape(-1, array.features)
+        return rows[: array.n].reshape(array.n, *array.shape).copy()
+
+    def flat(self, size):
+        return FlatArray(self.buffer(size), (size,))
+
+    def part(self, array, offset, shape):
+        size = 4 * math.prod(shape)
+        region = array.buffer.get_sub_region(4 * offset, size)
+        return FlatArray(region, tuple(shape), array)
+
+    def put_flat(self, array, values):
+        host = np.ascontiguousarray(values, np.float32).reshape(array.shape)
+        cl.enqueue_copy(self.queue, array.buffer, host)
+
+    def get_flat(self, array):
+        host = np.empty(array.shape, np.float32)
+        cl.enqueue_copy(self.queue, host, array.buffer)
+        return host
+
+    def finish(self):
+        self.queue.finish()
+
+    def close(self):
+        self.queue.finish()
+        self._staging.clear()
+
+    # --- stages -----------------------------------------------------------------
+
+    def launch(self, kernel: cl.Kernel, items: int, *arguments) -> Stage:
+        """Return the stage that runs `items` work-items of a kernel, arguments bound.
+
+        Arrays are passed as their buffers; OpenCL keeps no reference to them, so the
+        stage does.
+        """
+        kernel.set_args(*(getattr(a, "buffer", a) for a in arguments))
+        queue, size = self.queue, (items,)
+
+        def run(_held=arguments) -> None:
+            cl.enqueue_nd_range_kernel(queue, kernel, size, (1,))
+
+        return run
+
+    def conv_forward(self, x, w, b, y, g):
+        return convolution.forward(self, x, w, b, y, g)
+
+    def conv_backward_data(self, dy, w, dx, g):
+        return convolution.backward_data(self, dy, w, dx, g)
+
+    def conv_backward_weights(self, x, dy, dw, db, g):
+        return convolution.backward_weights(self, x, dy, dw, db, g)
+
+    def dense_forward(self, x, w, b, y):
+        return dense.forward(self, x, w, b, y)
+
+    def dense_backward_data(self, dy, w, dx):
+        return dense.backward_data(self, dy, w, dx)
+
+    def dense_backward_weights(self, x, dy, dw, db):
+        return dense.backward_weights(self, x, dy, dw, db)
+
+    def max_pool_forward(self, x, y, place, g):
+        kernel = self.programs.kernel(("pool",), "max_pool_forward", **_pool(g))
+        items = x.blocks * g.channels * g.out_height
+        return self.launch(kernel, items, x, y, place)
+
+    def max_pool_backward(self, dy, place, dx, g):
+        kernel = self.programs.kernel(("pool",), "max_pool_backward", **_pool(g))
+        return self.launch(kernel, dx.blocks * g.channels * g.height, dy, place, dx)
+
+    def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
+        number = _FUNCTIONS.index(function)
+        return self.programs.kernel(("philox", "elementwise"), name, FUNCTION=number)
+
+    def activation_forward(self, x, y, function, slope):
+        kernel = self._elementwise("activation_forward", function)
+        count = x.blocks * x.features
+        items = -(-count // _CHUNK)
+        return self.launch(kernel, items, x, y, np.float32(slope), np.uint64(count))
+
+    def activation_backward(self, y, dy, dx, function, slope):
+        kernel = self._elementwise("activation_backward", function)
+        count = y.blocks * y.features
+        return self.launch(
+            kernel, -(-count // _CHUNK), y, dy, dx, np.float32(slope), np.uint64(count)
+        )
+
+    def dropout(self, x, y, portion, layer):
+        kernel = self._elementwise("dropout")
+        quads = -(-x.features // 4)
+        items = x.blocks * -(-quads // (_CHUNK // 4))
+        launch = self.launch(
+            kernel, items, x, y, np.float32(portion), np.float32(1.0 / (1.0 - portion)),
+            *map(np.uint32, (x.features, 0, PURPOSES["dropout"], layer, 0)),
+        )  # fmt: skip
+        state = self.state
+
+        def run() -> None:
+            kernel.set_arg(5, np.uint32(state.seed))
+            kernel.set_arg(8, np.uint32(state.step))
+            launch()
+
+        return run
+
+    def loss(self, kind, z, t, dz, losses, scale):
+        outputs = z.features
+        kernel = self.programs.kernel(("loss",), kind, K=outputs, TARGETS=t.features)
+        each = 1.0 / outputs if kind.startswith("mean_") else 1.0
+        # Without a gradient to write, softmax still needs no second array: `wanted` is 0.
+        return self.launch(
+            kernel, z.blocks, z, t, z if dz is None else dz, losses,
+            np.uint32(z.n), np.float32(scale), np.float32(each), np.int32(dz is not None),
+        )  # fmt: skip
+
+    def sgd(self, parameters, gradients, size):
+        kernel = self._elementwise("sgd")
+        items = max(-(-size // _UPDATE_CHUNK), 1)
+        launch = self.launch(
+            kernel, items, parameters, gradients, np.float32(0), np.uint64(size)
+        )
+        state = self.state
+
+        def run() -> None:
+            kernel.set_arg(2, np.float32(state.learning_rate))
+            launch()
+
+        return run
+
+
+def _pool(g: PoolGeometry) -> dict[str, int]:
+    """Return the definitions that pool.cl is compiled with."""
+    return {
+        "C": g.channels, "H": g.height, "W": g.width, "KH": g.size[0], "KW": g.size[1],
+        "SH": g.stride[0], "SW": g.stride[1], "PT": g.padding[0], "PL": g.padding[1],
+        "OH": g.out_height, "OW": g.out_width,
+    }  # fmt: skip
+
+
+# The processors that PoCL's compiler gives AVX-512, by its own names for them.
+_AVX512 = ("avx512", "icelake", "tigerlake", "rocketlake", "cascadelake", "cooperlake",
+           "cannonlake", "sapphirerapids", "znver4", "knl", "knm")  # fmt: skip
+
+
+def _registers(device: cl.Device) -> tuple[int, int]:
+    """Return (lanes of a vector, how many vectors a tile of results may hold).
+
+    AVX-512 has 32 registers of 16 floats, other x86-64 processors 16 of 8 floats; of
+    these a quarter is left for operands. PoCL names its target in the device's version.
+    """
+    target = device.version.lower()
+    return (16, 24) if any(name in target for name in _AVX512) else (8, 12)

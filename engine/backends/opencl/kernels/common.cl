@@ -1,0 +1,47 @@
+/* What every kernel file begins with.
+
+   Layout. A batch array of n samples with F features (channels × height × width, in C
+   order) lies in memory as
+
+       element (sample s, feature f)  ->  (s / LANES · F + f) · LANES + s % LANES
+
+   so one `vec` holds one feature of LANES samples, a block. Whatever the geometry, LANES
+   samples are computed by one instruction. The lanes behind sample n - 1 are padding:
+   they hold finite numbers that no sum ever takes in, because the gradient that the loss
+   writes there is 0.
+
+   A work-group is one work-item: on a CPU device it is a loop body that runs on one core,
+   and the vector instructions come from `vec`. Work-items own their outputs; sums run in
+   one fixed order. So the bytes do not depend on the number of threads. */
+
+#ifndef LANES
+#define LANES 8   /* floats in the device's vector register: 8 or 16 */
+#endif
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+typedef JOIN(float, LANES) vec;
+typedef JOIN(int, LANES) ivec;
+typedef JOIN(uint, LANES) uvec;
+#if LANES == 16
+#define LANE (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#else
+#define LANE (0, 1, 2, 3, 4, 5, 6, 7)
+#endif
+#define ZERO ((vec)0.0f)
+#define KERNEL __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+#define IN __global const vec *restrict
+#define OUT __global vec *restrict
+#define NUMBERS_IN __global const float *restrict
+#define NUMBERS_OUT __global float *restrict
+
+/* The sum of the lanes, in a fixed tree. */
+static inline float lane_sum(vec v) {
+#if LANES == 16
+    const float8 a = v.lo + v.hi;
+#else
+    const float8 a = v;
+#endif
+    const float4 b = a.lo + a.hi;
+    const float2 c = b.lo + b.hi;
+    return c.x + c.y;
+}

@@ -1,0 +1,67 @@
+/* Activation functions, dropout, and the optimiser's update.
+
+   Formulas: engine/layers/activation.py, engine/layers/drop.py, engine/optimizers.py.
+   One work-item: CHUNK elements in a row; a chunk belongs to one work-item alone. */
+
+#define CHUNK 64
+
+#if FUNCTION == 0 /* relu */
+#define VALUE(x) select(x, ZERO, x <= ZERO) /* NaN stays NaN */
+#define SLOPE_OF(y) select(ZERO, (vec)1.0f, y > ZERO)
+#elif FUNCTION == 1 /* leaky_relu */
+#define VALUE(x) select(slope * x, x, x > ZERO)
+#define SLOPE_OF(y) select((vec)slope, (vec)1.0f, y > ZERO)
+#elif FUNCTION == 2 /* sigmoid */
+#define VALUE(x) (0.5f + 0.5f * tanh(0.5f * x))
+#define SLOPE_OF(y) (y * (1.0f - y))
+#elif FUNCTION == 3 /* bipolar_sigmoid */
+#define VALUE(x) tanh(0.5f * x)
+#define SLOPE_OF(y) (0.5f * (1.0f - y * y))
+#elif FUNCTION == 4 /* tanh */
+#define VALUE(x) tanh(x)
+#define SLOPE_OF(y) (1.0f - y * y)
+#else /* identity */
+#define VALUE(x) (x)
+#define SLOPE_OF(y) ((vec)1.0f)
+#endif
+
+KERNEL activation_forward(IN x, OUT y, const float slope, const ulong count) {
+    const size_t begin = get_global_id(0) * CHUNK;
+    const size_t end = min(begin + CHUNK, (size_t)count);
+    for (size_t i = begin; i < end; i++) y[i] = VALUE(x[i]);
+}
+
+KERNEL activation_backward(IN y, IN dy, OUT dx, const float slope, const ulong count) {
+    const size_t begin = get_global_id(0) * CHUNK;
+    const size_t end = min(begin + CHUNK, (size_t)count);
+    for (size_t i = begin; i < end; i++) dx[i] = SLOPE_OF(y[i]) * dy[i];
+}
+
+/* One Philox block gives the numbers of four features in a row of one sample; the lanes
+   are samples. The last block of a sample may reach beyond its features. */
+KERNEL dropout(IN x, OUT y, const float portion, const float factor, const uint features,
+               const uint seed, const uint purpose, const uint layer, const uint step) {
+    const uint quads = (features + 3) / 4;
+    const uint parts = (quads + CHUNK / 4 - 1) / (CHUNK / 4);
+    const size_t id = get_global_id(0);
+    const size_t block = id / parts;
+    const uint begin = id % parts * (CHUNK / 4);
+    const uint end = min(begin + CHUNK / 4, quads);
+    const uvec lane = (uvec)LANE;
+    for (uint quad = begin; quad < end; quad++) {
+        uvec word[4] = {(uvec)quad, lane + (uint)(block * LANES), (uvec)layer,
+                          (uvec)step};
+        philox(word, seed, purpose);
+        for (uint i = 0; i < 4 && quad * 4 + i < features; i++) {
+            const size_t at = block * features + quad * 4 + i;
+            const vec u = JOIN(convert_float, LANES)(word[i] >> 8) * 0x1p-24f;
+            y[at] = select(ZERO, x[at] * factor, u >= (vec)portion);
+        }
+    }
+}
+
+KERNEL sgd(NUMBERS_OUT w, NUMBERS_IN dw, const float rate, const ulong count) {
+    const size_t begin = get_global_id(0) * 1024;
+    const size_t end = min(begin + 1024, (size_t)count);
+    for (size_t i = begin; i < end; i++) w[i] -= rate * dw[i];
+}

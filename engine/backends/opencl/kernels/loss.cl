@@ -1,0 +1,78 @@
+/* Losses and their gradients.
+
+   Formulas: engine/losses.py. z, t, dz (n, K), losses (n, 1) as in common.cl; class
+   targets are (n, 1), numbers as floats. One work-item: a block of samples, over all K
+   outputs in order. Lanes behind the last sample get loss 0 and gradient 0: from here on they add
+   nothing to any sum. dz is written only if `wanted`. */
+
+static inline ivec real_lanes(const size_t block, const uint n) {
+    const ivec lane = (ivec)LANE;
+    return lane + (int)(block * LANES) < (ivec)(int)n;
+}
+
+#define BEGIN                                          \
+    const size_t block = get_global_id(0);             \
+    const ivec real = real_lanes(block, n);           \
+    z += block * K;                                    \
+    t += block * TARGETS;                              \
+    dz += block * K;                                   \
+    vec sum = ZERO;
+#define MASKED(v) select(ZERO, v, real)
+
+/* Σ_k TERM(z - t) · each and its derivative STEP(z - t). */
+#define PER_OUTPUT(name, TERM, STEP)                                                  \
+    KERNEL name(IN z, IN t, OUT dz, OUT losses, const uint n, const float scale,      \
+                const float each, const int wanted) {                                 \
+        BEGIN                                                                         \
+        for (size_t k = 0; k < K; k++) {                                              \
+            const vec e = z[k] - t[k];                                                \
+            sum += (TERM);                                                            \
+            if (wanted) dz[k] = MASKED(scale * each * (STEP));                        \
+        }                                                                             \
+        losses[block] = MASKED(each * sum);                                           \
+    }
+
+PER_OUTPUT(squared_error, 0.5f * e * e, e)
+PER_OUTPUT(mean_squared_error, e * e, 2.0f * e)
+PER_OUTPUT(mean_absolute_error, fabs(e), sign(e))
+
+/* m = max z, total = Σ e^{z − m}; leaves e^{z − m} in dz if wanted. */
+#define SOFTMAX                                                                \
+    vec m = z[0];                                                              \
+    for (size_t k = 1; k < K; k++) m = fmax(m, z[k]);                          \
+    vec total = ZERO;                                                     \
+    for (size_t k = 0; k < K; k++) {                                           \
+        const vec e = exp(z[k] - m);                                           \
+        total += e;                                                            \
+        if (wanted) dz[k] = e;                                                 \
+    }                                                                          \
+    const vec log_total = log(total);
+
+KERNEL softmax_cross_entropy(IN z, IN t, OUT dz, OUT losses, const uint n,
+                             const float scale, const float each, const int wanted) {
+    BEGIN
+    SOFTMAX
+    vec mass = ZERO;
+    for (size_t k = 0; k < K; k++) {
+        sum += t[k] * (log_total - (z[k] - m));
+        mass += t[k];
+    }
+    if (wanted)
+        for (size_t k = 0; k < K; k++)
+            dz[k] = MASKED(scale * (dz[k] / total * mass - t[k]));
+    losses[block] = MASKED(sum);
+}
+
+KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint n,
+                                     const float scale, const float each,
+                                     const int wanted) {
+    BEGIN
+    SOFTMAX
+    for (size_t k = 0; k < K; k++) {
+        const ivec hit = t[0] == (vec)(float)k;
+        sum += select(ZERO, log_total - (z[k] - m), hit);
+        if (wanted)
+            dz[k] = MASKED(scale * (dz[k] / total - select(ZERO, (vec)1.0f, hit)));
+    }
+    losses[block] = MASKED(sum);
+}
