@@ -36,23 +36,40 @@
 #define C_TILES ((CG + DT - 1) / DT)
 #define WEIGHT(f, c, u, v) ((((f) * CG + (c)) * KH + (u)) * KW + (v))
 
-/* One kernel row: acc[o][t] += Σ_v w[f0 + o][c][u][v] · row[(ow + t) SW + v DW − PL]. */
+/* The tile of filters f0 ... and columns ow ... of output row oh. `map` is the group's
+   input. With `inside` no column of it meets the left or right border. */
 static inline __attribute__((always_inline)) void
-row_forward(vec acc[OT][WT], IN row, NUMBERS_IN w, const int ow, const int inside) {
-    for (int v = 0; v < KW; v++) {
-        vec xv[WT];
+tile_forward(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const size_t f0, const int oh,
+             const int ow, const int inside) {
+    vec acc[OT][WT];
 #pragma unroll
-        for (int t = 0; t < WT; t++) {
-            const int iw = (ow + t) * SW + v * DW - PL;
-            xv[t] = inside || (iw >= 0 && iw < W) ? row[iw] : ZERO;
+    for (int o = 0; o < OT; o++)
+#pragma unroll
+        for (int t = 0; t < WT; t++) acc[o][t] = HAS_BIAS ? (vec)b[f0 + o] : ZERO;
+    for (int c = 0; c < CG; c++)
+        for (int u = 0; u < KH; u++) {
+            const int ih = oh * SH + u * DH - PT;
+            if (ih < 0 || ih >= H) continue;
+            for (int v = 0; v < KW; v++) {
+                vec xv[WT];
+#pragma unroll
+                for (int t = 0; t < WT; t++) {
+                    const int iw = (ow + t) * SW + v * DW - PL;
+                    const int hit = inside || (iw >= 0 && iw < W);
+                    xv[t] = hit ? map[(c * H + ih) * W + iw] : ZERO;
+                }
+#pragma unroll
+                for (int o = 0; o < OT; o++) {
+                    const vec wv = (vec)w[WEIGHT(f0 + o, c, u, v)];
+#pragma unroll
+                    for (int t = 0; t < WT; t++) acc[o][t] += wv * xv[t];
+                }
+            }
         }
 #pragma unroll
-        for (int o = 0; o < OT; o++) {
-            const vec wv = (vec)w[o * CG * KH * KW + v];
+    for (int o = 0; o < OT; o++)
 #pragma unroll
-            for (int t = 0; t < WT; t++) acc[o][t] += wv * xv[t];
-        }
-    }
+        for (int t = 0; t < WT; t++) y[((f0 + o) * OH + oh) * OW + ow + t] = acc[o][t];
 }
 
 KERNEL conv_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y) {
@@ -65,51 +82,50 @@ KERNEL conv_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y) {
     /* The last tile begins earlier rather than reach beyond the group. */
     const size_t f0 = group * FG + min((size_t)(tile % F_TILES) * OT, (size_t)(FG - OT));
     IN map = x + (block * C + group * CG) * H * W;
+    y += block * F * OH * OW;
     for (int begin = 0; begin < OW; begin += WT) {
         const int ow = min(begin, OW - WT);
-        const int inside =
-            ow * SW >= PL && (ow + WT - 1) * SW + (KW - 1) * DW - PL < W;
-        vec acc[OT][WT];
-#pragma unroll
-        for (int o = 0; o < OT; o++)
-#pragma unroll
-            for (int t = 0; t < WT; t++) acc[o][t] = HAS_BIAS ? (vec)b[f0 + o] : ZERO;
-        for (int c = 0; c < CG; c++)
-            for (int u = 0; u < KH; u++) {
-                const int ih = oh * SH + u * DH - PT;
-                if (ih < 0 || ih >= H) continue;
-                IN row = map + (c * H + ih) * W;
-                NUMBERS_IN weights = w + WEIGHT(f0, c, u, 0);
-                if (inside) row_forward(acc, row, weights, ow, 1);
-                else row_forward(acc, row, weights, ow, 0);
-            }
-#pragma unroll
-        for (int o = 0; o < OT; o++)
-#pragma unroll
-            for (int t = 0; t < WT; t++)
-                y[((block * F + f0 + o) * OH + oh) * OW + ow + t] = acc[o][t];
+        if (ow * SW >= PL && (ow + WT - 1) * SW + (KW - 1) * DW - PL < W)
+            tile_forward(map, w, b, y, f0, oh, ow, 1);
+        else
+            tile_forward(map, w, b, y, f0, oh, ow, 0);
     }
 }
 
-/* One kernel row: acc[o][t] += Σ_v w[f][c0 + o][u][v] · row[ow], ow SW = iw + t + PL − v DW. */
+/* The tile of channels c0 ... of the group and columns iw ... of input row ih. `map` is
+   the group's dy. With `inside` every column of dy that it needs is there. */
 static inline __attribute__((always_inline)) void
-row_data(vec acc[DT][DWT], IN row, NUMBERS_IN w, const int iw, const int inside) {
-    for (int v = 0; v < KW; v++) {
-        vec dv[DWT];
+tile_data(IN map, NUMBERS_IN w, OUT dx, const size_t c0, const int ih, const int iw,
+          const int inside) {
+    vec acc[DT][DWT];
 #pragma unroll
-        for (int t = 0; t < DWT; t++) {
-            const int a = iw + t + PL - v * DW;
-            const int ow = a / SW;
-            const int hit = SW == 1 || a % SW == 0;
-            dv[t] = inside || (hit && a >= 0 && ow < OW) ? row[ow] : ZERO;
+    for (int o = 0; o < DT; o++)
+#pragma unroll
+        for (int t = 0; t < DWT; t++) acc[o][t] = ZERO;
+    for (int f = 0; f < FG; f++)
+        for (int u = 0; u < KH; u++) {
+            const int a = ih + PT - u * DH; /* = oh · SH */
+            if (a < 0 || a % SH || a / SH >= OH) continue;
+            for (int v = 0; v < KW; v++) {
+                vec dv[DWT];
+#pragma unroll
+                for (int t = 0; t < DWT; t++) {
+                    const int e = iw + t + PL - v * DW; /* = ow · SW */
+                    const int hit = inside || (e >= 0 && e % SW == 0 && e / SW < OW);
+                    dv[t] = hit ? map[(f * OH + a / SH) * OW + e / SW] : ZERO;
+                }
+#pragma unroll
+                for (int o = 0; o < DT; o++) {
+                    const vec wv = (vec)w[WEIGHT(f, c0 + o, u, v)];
+#pragma unroll
+                    for (int t = 0; t < DWT; t++) acc[o][t] += wv * dv[t];
+                }
+            }
         }
 #pragma unroll
-        for (int o = 0; o < DT; o++) {
-            const vec wv = (vec)w[o * KH * KW + v];
+    for (int o = 0; o < DT; o++)
 #pragma unroll
-            for (int t = 0; t < DWT; t++) acc[o][t] += wv * dv[t];
-        }
-    }
+        for (int t = 0; t < DWT; t++) dx[((c0 + o) * H + ih) * W + iw + t] = acc[o][t];
 }
 
 KERNEL conv_data(IN dy, NUMBERS_IN w, OUT dx) {
@@ -121,29 +137,14 @@ KERNEL conv_data(IN dy, NUMBERS_IN w, OUT dx) {
     const size_t group = tile / C_TILES;
     const size_t c0 = min((size_t)(tile % C_TILES) * DT, (size_t)(CG - DT));
     IN map = dy + (block * F + group * FG) * OH * OW;
+    dx += (block * C + group * CG) * H * W;
+    w += WEIGHT(group * FG, 0, 0, 0);
     for (int begin = 0; begin < W; begin += DWT) {
         const int iw = min(begin, W - DWT);
-        const int inside =
-            SW == 1 && iw + PL - (KW - 1) * DW >= 0 && iw + DWT - 1 + PL < OW;
-        vec acc[DT][DWT];
-#pragma unroll
-        for (int o = 0; o < DT; o++)
-#pragma unroll
-            for (int t = 0; t < DWT; t++) acc[o][t] = ZERO;
-        for (int f = 0; f < FG; f++)
-            for (int u = 0; u < KH; u++) {
-                const int a = ih + PT - u * DH;
-                if (a < 0 || a % SH || a / SH >= OH) continue;
-                IN row = map + (f * OH + a / SH) * OW;
-                NUMBERS_IN weights = w + WEIGHT(group * FG + f, c0, u, 0);
-                if (inside) row_data(acc, row, weights, iw, 1);
-                else row_data(acc, row, weights, iw, 0);
-            }
-#pragma unroll
-        for (int o = 0; o < DT; o++)
-#pragma unroll
-            for (int t = 0; t < DWT; t++)
-                dx[((block * C + group * CG + c0 + o) * H + ih) * W + iw + t] = acc[o][t];
+        if (SW == 1 && iw + PL - (KW - 1) * DW >= 0 && iw + DWT - 1 + PL < OW)
+            tile_data(map, w, dx, c0, ih, iw, 1);
+        else
+            tile_data(map, w, dx, c0, ih, iw, 0);
     }
 }
 
