@@ -162,28 +162,34 @@ class Network:
 
         x: float32 (N, C, H, W) or (N, F).
         """
-        x = self.check_input(x)
-        outputs = np.empty((len(x), *self.output_shape), np.float32)
-        for i in range(0, len(x), batch_size):
-            part = x[i : i + batch_size]
-            plan = self.plan(len(part), training=False)
-            plan.run(part)
-            outputs[i : i + batch_size] = self.backend.get(plan.z)
-        return outputs
+        return self._evaluate(self.check_input(x), None, batch_size)[1]
 
     def loss(self, x: Any, t: Any, *, batch_size: int = 256) -> float:
         """Return the loss, the mean over the samples, in evaluation mode.
 
         t: int (N,) classes or float (N, ...) values.
         """
+        return self.evaluate(x, t, batch_size=batch_size)[0]
+
+    def evaluate(
+        self, x: Any, t: Any, *, batch_size: int = 256
+    ) -> tuple[float, np.ndarray]:
+        """Return (loss, outputs) as `loss` and `predict` do, by one forward pass."""
         x = self.check_input(x)
-        t = self._targets(t, len(x))
-        total = 0.0
+        return self._evaluate(x, self.check_targets(t, len(x)), batch_size)
+
+    def _evaluate(
+        self, x: np.ndarray, t: np.ndarray | None, batch_size: int
+    ) -> tuple[float, np.ndarray]:
+        total, outputs = 0.0, np.empty((len(x), *self.output_shape), np.float32)
         for i in range(0, len(x), batch_size):
-            plan = self.plan(len(x[i : i + batch_size]), training=False)
-            plan.run(x[i : i + batch_size])
-            total += float(plan.run_loss(t[i : i + batch_size]).sum())
-        return total * self.loss_function.scale(len(x))
+            part = slice(i, min(i + batch_size, len(x)))
+            plan = self.plan(part.stop - i, training=False)
+            plan.run(x[part])
+            outputs[part] = self.backend.get(plan.z)
+            if t is not None:
+                total += float(plan.run_loss(t[part]).sum())
+        return total * self.loss_function.scale(max(len(x), 1)), outputs
 
     def gradients(self, x: Any, t: Any) -> dict[str, np.ndarray]:
         """Return ∂loss/∂p of every learned parameter, and of "input".
@@ -191,7 +197,7 @@ class Network:
         Training mode (dropout draws step 0 of the network's seed); nothing is updated.
         """
         x = self.check_input(x)
-        t = self._targets(t, len(x))
+        t = self.check_targets(t, len(x))
         plan = self.plan(len(x), training=True, input_gradient=True)
         self.backend.state.seed, self.backend.state.step = self.seed, 0
         plan.run(x)
@@ -204,7 +210,11 @@ class Network:
         }
         return gradients | {"input": self.backend.get(plan.dx)}
 
-    def _targets(self, t: Any, n: int) -> np.ndarray:
+    def check_targets(self, t: Any, n: int) -> np.ndarray:
+        """Return the targets of n samples: int (n, 1) classes or float (n, K) values.
+
+        Raises: InputError if number, shape, type or range do not fit.
+        """
         if n == 0:
             raise InputError("input: expected at least one sample, received none")
         return self.loss_function.check_targets(t, n, self.output_shape[0])

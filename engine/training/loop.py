@@ -54,13 +54,13 @@ class Trainer:
         )
 
     def step(self, x: Any, t: Any) -> float:
-        """Learn one batch: forward, backward, update; return its loss before the update.
+        """Learn one batch: forward, backward, update; return the loss it had before.
 
         x (n, *input shape), t (n,) classes or (n, ...) values.
         Raises: InputError; NumericsError naming layer and step on NaN or infinity.
         """
         x = self.network.check_input(x)
-        t = self.network._targets(t, len(x))
+        t = self.network.check_targets(t, len(x))
         losses = self._step(x, t)
         return float(losses.sum()) * self.network.loss_function.scale(len(x))
 
@@ -90,7 +90,7 @@ class Trainer:
         score: Score | None = None,
         score_better: str = "lower",
     ) -> History:
-        """Learn `passes` passes over `train`; afterwards the best pass's parameters stand.
+        """Learn `passes` passes over `train`; then the best pass's parameters stand.
 
         Best is by `score(outputs, targets)` on `validation` (None: the validation loss,
         lower is better); without validation, the last pass. After `tolerance` passes in
@@ -116,7 +116,7 @@ class Trainer:
 
     def _checked(self, data: Data) -> tuple[np.ndarray, np.ndarray]:
         x = self.network.check_input(data[0])
-        return x, self.network._targets(data[1], len(x))
+        return x, self.network.check_targets(data[1], len(x))
 
 
 class _Run:
@@ -161,11 +161,10 @@ class _Run:
             self.stopping.best_pass = self.passes_done
             return {"validation_loss": None, "validation_score": None}
         x, t = self.held_out
-        loss = self.network.loss(x, t[:, 0] if t.dtype.kind in "iu" else t)
+        loss, outputs = self.network.evaluate(x, t)
         value = loss
         if self.score is not None:
-            value = float(self.score(self.network.predict(x), t[:, 0]
-                          if t.shape[1] == 1 else t))  # fmt: skip
+            value = float(self.score(outputs, t[:, 0] if t.shape[1] == 1 else t))
         if self.stopping.see(value, self.passes_done):
             self.best_parameters = self.backend.get_flat(self.network.flat)
         return {"validation_loss": loss, "validation_score": value}
