@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.backends.base import Array
 from engine.errors import NumericsError
-from engine.layers import Bound, Layer, Stage
+from engine.layers import Bound, Stage
 
 if TYPE_CHECKING:
     from engine.network import Network
@@ -40,39 +40,63 @@ class Plan:
             self.dz = backend.empty(n, network.output_shape)
             self._bind_backward(bounds, input_gradient)
 
-    def _bind_forward(self, training: bool) -> list[Bound | None]:
-        backend, x, bounds = self.backend, self.x, []
+    def _bind_forward(self, training: bool) -> list[Bound]:
+        backend, bounds = self.backend, []
         for layer in self.network.layers:
+            xs = [self.x if i < 0 else self.outputs[i] for i in layer.sources]
             if layer.passes_through(training):
-                y = backend.reshape(x, layer.out_shape)
-                bounds.append(None)
+                y = backend.reshape(xs[0], layer.out_shape)
+                bounds.append(Bound(xs, y, {}, training))
             else:
                 y = backend.empty(self.n, layer.out_shape)
-                io = Bound(x, y, self.network.arrays_of(layer), training)
+                io = Bound(xs, y, self.network.arrays_of(layer), training)
                 self.forward += layer.forward(backend, io)
                 bounds.append(io)
             self.outputs.append(y)
-            x = y
         return bounds
 
-    def _bind_backward(self, bounds: list[Bound | None], input_gradient: bool) -> None:
-        backend, dy = self.backend, self.dz
+    def _bind_backward(self, bounds: list[Bound], input_gradient: bool) -> None:
         layers = self.network.layers
-        for number in reversed(range(len(layers))):
-            layer, io = layers[number], bounds[number]
-            if dy is None:
-                break
-            if io is None:
-                dy = backend.reshape(dy, layer.in_shape)
+        wanted = self._gradients_wanted(input_gradient)
+        # What reaches a layer's output, or the network's input (-1), from behind.
+        arriving: dict[int, list[Array]] = {len(layers) - 1: [self.dz]}
+        for i in reversed(range(len(layers))):
+            layer, io = layers[i], bounds[i]
+            if not wanted[i] or i not in arriving:
                 continue
-            wanted = input_gradient or any(_learns(e) for e in layers[:number])
-            io.dy = dy
-            io.dx = backend.empty(self.n, layer.in_shape) if wanted else None
+            io.dy = self._sum(arriving[i], layer.out_shape)
             io.g = self.network.gradients_of(layer)
-            if io.g or wanted:
-                self.backward += layer.backward(backend, io)
-            dy = io.dx
-        self.dx = dy
+            through = layer.spreads_gradient() or layer.passes_through(True)
+            for source, shape in zip(layer.sources, layer.in_shapes, strict=True):
+                dx = None
+                if wanted[source]:
+                    dx = (
+                        self.backend.reshape(io.dy, shape)
+                        if through
+                        else self.backend.empty(self.n, shape)
+                    )
+                    arriving.setdefault(source, []).append(dx)
+                io.dxs.append(dx)
+            if not through:
+                self.backward += layer.backward(self.backend, io)
+        if input_gradient:
+            self.dx = self._sum(arriving[-1], self.network.input_shape)
+
+    def _gradients_wanted(self, input_gradient: bool) -> dict[int, bool]:
+        """Return for each layer, and the input (-1), whether its gradient is needed."""
+        wanted = {-1: input_gradient}
+        for i, layer in enumerate(self.network.layers):
+            learns = any(p.learned for p in layer.parameters)
+            wanted[i] = learns or any(wanted[source] for source in layer.sources)
+        return wanted
+
+    def _sum(self, arrays: list[Array], shape: tuple[int, ...]) -> Array:
+        """Return the sum of the gradients that several consumers send back."""
+        if len(arrays) == 1:
+            return arrays[0]
+        total = self.backend.empty(self.n, shape)
+        self.backward.append(self.backend.add(arrays, total))
+        return total
 
     def run(self, x: np.ndarray) -> None:
         """Run the forward pass on the host's x (n, *input shape)."""
@@ -128,7 +152,3 @@ class Plan:
         raise NumericsError(
             f"step {step}: the loss is {losses.mean()}, though the outputs are finite"
         )
-
-
-def _learns(layer: Layer) -> bool:
-    return any(p.learned for p in layer.parameters)

@@ -45,52 +45,116 @@ def _input_shape(value: Any) -> Shape:
     return tuple(value)
 
 
-def _layers(entries: Any, shape: Shape) -> list[Layer]:
-    if not isinstance(entries, list | tuple) or not entries:
-        raise SpecError(f"layers: expected a list of layers, received {entries!r}")
-    layers: list[Layer] = []
-    counts: dict[str, int] = {}
-    taken: dict[str, str] = {}
-    for number, entry in enumerate(entries):
-        place = f"layers[{number}]"
-        kind, value, name = _entry(entry, place)
-        counts[kind] = counts.get(kind, 0) + 1
-        name = name or f"{kind}{counts[kind]}"
-        if name in taken:
-            raise SpecError(
-                f"{place}: the name {name!r} is already that of {taken[name]}"
+class _Builder:
+    """The layers so far, and the names that later ones may take as inputs."""
+
+    def __init__(self, shape: Shape):
+        self.layers: list[Layer] = []
+        self.shapes = {-1: shape}
+        self.counts: dict[str, int] = {}
+        self.places: dict[str, str] = {}
+
+    def add_all(self, entries: Any, place: str, outer: dict[str, int], suffix: str):
+        """Build the entries of one list; `outer` holds the names known outside it.
+
+        The name `input` stands for what enters the list: the network's input, or within
+        a `repeat` the output of the round before.
+        """
+        if not isinstance(entries, list | tuple) or not entries:
+            raise SpecError(f"{place}: expected a list of layers, received {entries!r}")
+        known = outer | {"input": len(self.layers) - 1}
+        for number, entry in enumerate(entries):
+            here = f"{place}[{number}]"
+            kind, value, name, inputs = _entry(entry, here)
+            if kind == "repeat":
+                self._repeat(value, here, known, suffix, name or inputs)
+                continue
+            sources = self._sources(inputs, known, f"{here} {kind}")
+            # Inside a repeat a layer is known by its own name, outside by both.
+            full = self._name(kind, name, suffix, here)
+            layer = LAYERS[kind](
+                full, value, [self.shapes[i] for i in sources], f"{here} {kind}"
             )
-        taken[name] = place
-        layer = LAYERS[kind](name, value, shape, f"{place} {kind}")
-        layer.index = number
-        layers.append(layer)
-        shape = layer.out_shape
-    if len(shape) != 1:
-        raise SpecError(
-            f"layers[{len(layers) - 1}] ({layers[-1].name}): the last layer must give "
-            f"(outputs,), received {shape}; end with a dense or flatten layer"
+            layer.sources, layer.index = sources, len(self.layers)
+            self.shapes[layer.index] = layer.out_shape
+            self.layers.append(layer)
+            known[full] = known[name or full] = outer[full] = layer.index
+
+    def _repeat(self, value: Any, place: str, known, suffix: str, refused: Any) -> None:
+        if refused:
+            raise SpecError(f"{place} repeat: takes no name and no inputs")
+        settings_ = settings.read(value, _REPEAT, f"{place} repeat")
+        for turn in range(settings_["times"]):
+            inner = f"{place} repeat.layers"
+            self.add_all(settings_["layers"], inner, known, f"{suffix}-{turn + 1}")
+
+    def _sources(self, inputs: Any, known: dict[str, int], place: str) -> list[int]:
+        if inputs is None:
+            return [len(self.layers) - 1]
+        if not isinstance(inputs, list | tuple) or not inputs:
+            raise SpecError(f"{place}: inputs: expected names, received {inputs!r}")
+        for name in inputs:
+            if not isinstance(name, str) or name not in known:
+                raise SpecError(
+                    f"{place}: inputs: expected names of layers that stand before this "
+                    f"one, received {name!r}{nearest(name, known)}; known: "
+                    f"{', '.join(known)}"
+                )
+        return [known[name] for name in inputs]
+
+    def _name(self, kind: str, name: str | None, suffix: str, place: str) -> str:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        full = f"{name}{suffix}" if name else f"{kind}{self.counts[kind]}"
+        if full in self.places or full == "input":
+            taken = self.places.get(full, "the network's input")
+            raise SpecError(f"{place}: the name {full!r} is already that of {taken}")
+        self.places[full] = place
+        return full
+
+
+def _layers(entries: Any, shape: Shape) -> list[Layer]:
+    builder = _Builder(shape)
+    builder.add_all(entries, "layers", {}, "")
+    layers = builder.layers
+    used = {source for layer in layers for source in layer.sources}
+    for layer in layers[:-1]:
+        if layer.index not in used:
+            raise layer.fail("no layer takes its output")
+    if len(layers[-1].out_shape) != 1:
+        raise layers[-1].fail(
+            f"the last layer must give (outputs,), received {layers[-1].out_shape}; end "
+            "with a dense or flatten layer"
         )
     return layers
 
 
-def _entry(entry: Any, place: str) -> tuple[str, Any, str | None]:
-    """Return (kind, settings, name or None) of one entry of `layers`."""
+_REPEAT = {
+    "times": settings.Setting(settings.count),
+    "layers": settings.Setting(lambda value: value),
+}
+
+
+def _entry(entry: Any, place: str) -> tuple[str, Any, str | None, Any]:
+    """Return (kind, settings, name or None, inputs or None) of one entry of `layers`."""
     if isinstance(entry, str):
         entry = {entry: None}
     if not isinstance(entry, Mapping):
-        raise SpecError(f"{place}: expected a layer such as {{dense: {{units: 1}}}}, "
-                        f"received {entry!r}")  # fmt: skip
-    kinds = [key for key in entry if key != "name"]
+        raise SpecError(
+            f"{place}: expected a layer such as {{dense: {{units: 1}}}}, received "
+            f"{entry!r}"
+        )
+    kinds = [key for key in entry if key not in ("name", "inputs")]
     if len(kinds) != 1:
         raise SpecError(
-            f"{place}: expected one kind of layer and at most a name, received the "
-            f"keys {list(entry)}"
+            f"{place}: expected one kind of layer, and beside it at most `name` and "
+            f"`inputs`, received the keys {list(entry)}"
         )
     kind = kinds[0]
-    if kind not in LAYERS:
+    if kind not in LAYERS and kind != "repeat":
+        known = [*LAYERS, "repeat"]
         raise SpecError(
-            f"{place}: unknown layer {kind!r}{nearest(kind, LAYERS)}; "
-            f"known: {', '.join(LAYERS)}"
+            f"{place}: unknown layer {kind!r}{nearest(kind, known)}; "
+            f"known: {', '.join(known)}"
         )
     name = entry.get("name")
     if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
@@ -98,4 +162,4 @@ def _entry(entry: Any, place: str) -> tuple[str, Any, str | None]:
             f"{place}: name: expected letters, digits, _ and -, beginning with a "
             f"letter, received {name!r}"
         )
-    return kind, entry[kind], name
+    return kind, entry[kind], name, entry.get("inputs")

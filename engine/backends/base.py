@@ -217,6 +217,16 @@ class Backend(ABC):
     def dropout(self, x: Array, y: Array, portion: float, layer: int) -> Stage:
         """y = x · mask / (1 − portion); the mask of (state.seed, state.step, layer)."""
 
+    @abstractmethod
+    def add(self, xs: list[Array], y: Array) -> Stage:
+        """y = Σ xs, in the list's order; all of one shape."""
+
+    @abstractmethod
+    def copy_features(
+        self, x: Array, x_begin: int, y: Array, y_begin: int, count: int
+    ) -> Stage:
+        """Copy `count` of each sample's numbers, read as one row, from x to y."""
+
     # --- losses; formulas stand in engine/losses.py ------------------------------
 
     @abstractmethod

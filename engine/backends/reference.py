@@ -170,6 +170,14 @@ class Reference(Backend):
 
         return run
 
+    def add(self, xs, y) -> Stage:
+        return lambda: np.copyto(y, sum(x.reshape(y.shape) for x in xs))
+
+    def copy_features(self, x, x_begin, y, y_begin, count) -> Stage:
+        x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+        part = x[:, x_begin : x_begin + count]
+        return lambda: np.copyto(y[:, y_begin : y_begin + count], part)
+
     def loss(self, kind, z, t, dz, losses, scale) -> Stage:
         def run():
             losses[:, 0], gradient = _LOSSES[kind](z, t)

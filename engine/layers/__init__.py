@@ -7,11 +7,12 @@ from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
 from engine.layers.conv import Conv
 from engine.layers.dense import Dense
 from engine.layers.drop import Dropout
-from engine.layers.merge import Flatten
+from engine.layers.merge import Add, Concat, Flatten
 from engine.layers.pool import MaxPool
 
 LAYERS: dict[str, type[Layer]] = {
-    cls.kind: cls for cls in (Conv, Dense, MaxPool, Activation, Dropout, Flatten)
+    cls.kind: cls
+    for cls in (Conv, Dense, MaxPool, Activation, Dropout, Add, Concat, Flatten)
 }
 
 __all__ = ["LAYERS", "Bound", "Layer", "Parameter", "Shape", "Stage"]

@@ -44,19 +44,29 @@ class Parameter:
 class Bound:
     """The arrays of one layer in one plan.
 
-    x, dx: input and its gradient (None where nobody needs it); y, dy: output and its
-    gradient; p, g: parameters and their gradients by name; scratch: what forward keeps
-    for backward; dy is None in a plan that only predicts.
+    xs, dxs: inputs and their gradients (None where nobody needs one); y, dy: output and
+    its gradient; p, g: parameters and their gradients by name; scratch: what forward
+    keeps for backward; dy is None in a plan that only predicts.
     """
 
-    x: Array
+    xs: list[Array]
     y: Array
     p: dict[str, Array]
     training: bool
-    dx: Array | None = None
+    dxs: list[Array | None] = field(default_factory=list)
     dy: Array | None = None
     g: dict[str, Array] = field(default_factory=dict)
     scratch: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def x(self) -> Array:
+        """The first, mostly the only, input."""
+        return self.xs[0]
+
+    @property
+    def dx(self) -> Array | None:
+        """The gradient of the first input."""
+        return self.dxs[0]
 
 
 class Layer:
@@ -65,13 +75,22 @@ class Layer:
     kind: ClassVar[str]
     table: ClassVar[dict[str, settings.Setting]] = {}
 
-    def __init__(self, name: str, value: Any, in_shape: Shape, place: str):
+    merges: ClassVar[bool] = False  # whether it takes several inputs
+
+    def __init__(self, name: str, value: Any, in_shapes: list[Shape], place: str):
         self.name = name
         self.place = place
-        self.in_shape = in_shape
+        self.in_shapes = in_shapes
+        self.in_shape = in_shapes[0]
+        if (len(in_shapes) > 1) != self.merges:
+            wanted = "two inputs or more" if self.merges else "one input"
+            raise self.fail(f"{self.kind} takes {wanted}, received {len(in_shapes)}")
         self.settings = self.parse(value, place)
         self.parameters: list[Parameter] = []
         self.index = 0  # the layer's number in its network: part of the random counter
+        self.sources = [
+            -1
+        ]  # the numbers of the layers it takes, -1: the network's input
         self.out_shape = self.build()
 
     @classmethod
@@ -87,12 +106,16 @@ class Layer:
         """Return whether the output is the input itself, only shaped otherwise."""
         return False
 
+    def spreads_gradient(self) -> bool:
+        """Return whether each input's gradient is the output's itself (as in a sum)."""
+        return False
+
     def forward(self, backend: Backend, io: Bound) -> list[Stage]:
         """Return the stages that compute io.y from io.x."""
         return []
 
     def backward(self, backend: Backend, io: Bound) -> list[Stage]:
-        """Return the stages that compute io.dx (if wanted) and io.g from io.dy."""
+        """Return the stages that compute io.dxs (if wanted) and io.g from io.dy."""
         return []
 
     def multiply_adds(self) -> int:

@@ -223,6 +223,21 @@ class OpenCL(Backend):
 
         return run
 
+    def add(self, xs, y):
+        kernel, count = self._elementwise("add"), y.blocks * y.features
+        items = -(-count // _CHUNK)
+        first = self.launch(kernel, items, xs[0], xs[1], y, np.uint64(count))
+        rest = [
+            self.launch(self._elementwise("add"), items, y, x, y, np.uint64(count))
+            for x in xs[2:]
+        ]
+        return _sequence([first, *rest])
+
+    def copy_features(self, x, x_begin, y, y_begin, count):
+        kernel = self._elementwise("copy_features")
+        numbers = (x_begin, x.features, y_begin, y.features, count)
+        return self.launch(kernel, x.blocks, x, y, *map(np.uint32, numbers))
+
     def loss(self, kind, z, t, dz, losses, scale):
         outputs = z.features
         kernel = self.programs.kernel(("loss",), kind, K=outputs, TARGETS=t.features)
@@ -246,6 +261,14 @@ class OpenCL(Backend):
             launch()
 
         return run
+
+
+def _sequence(stages: list[Stage]) -> Stage:
+    def run() -> None:
+        for stage in stages:
+            stage()
+
+    return run
 
 
 def _pool(g: PoolGeometry) -> dict[str, int]:

@@ -60,6 +60,22 @@ KERNEL dropout(IN x, OUT y, const float portion, const float factor, const uint 
     }
 }
 
+/* y may be a: each element is read before it is written, by one work-item. */
+KERNEL add(__global const vec *a, IN b, __global vec *y, const ulong count) {
+    const size_t begin = get_global_id(0) * CHUNK;
+    const size_t end = min(begin + CHUNK, (size_t)count);
+    for (size_t i = begin; i < end; i++) y[i] = a[i] + b[i];
+}
+
+/* One work-item: one block of samples. */
+KERNEL copy_features(IN x, OUT y, const uint x_begin, const uint x_features,
+                     const uint y_begin, const uint y_features, const uint count) {
+    const size_t block = get_global_id(0);
+    x += block * x_features + x_begin;
+    y += block * y_features + y_begin;
+    for (size_t i = 0; i < count; i++) y[i] = x[i];
+}
+
 KERNEL sgd(NUMBERS_OUT w, NUMBERS_IN dw, const float rate, const ulong count) {
     const size_t begin = get_global_id(0) * 1024;
     const size_t end = min(begin + 1024, (size_t)count);
