@@ -202,6 +202,14 @@ class Backend(ABC):
         """dx = dy, sent to the places that forward kept, overwritten."""
 
     @abstractmethod
+    def average_pool_forward(self, x: Array, y: Array, g: PoolGeometry) -> Stage:
+        """y = the windows' means; places outside the map count as 0."""
+
+    @abstractmethod
+    def average_pool_backward(self, dy: Array, dx: Array, g: PoolGeometry) -> Stage:
+        """dx = dy / (kh kw), summed over the windows over each place, overwritten."""
+
+    @abstractmethod
     def activation_forward(
         self, x: Array, y: Array, function: str, slope: float
     ) -> Stage:

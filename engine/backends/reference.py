@@ -135,6 +135,27 @@ class Reference(Backend):
 
         return run
 
+    def average_pool_forward(self, x, y, g: PoolGeometry) -> Stage:
+        total = np.prod(g.size)
+
+        def run():
+            out = y.reshape(len(y), g.channels, g.out_height, g.out_width)
+            padded = _pad(x, g)
+            out[...] = sum(padded[w] for _, _, w in _windows(g, g.size)) / total
+
+        return run
+
+    def average_pool_backward(self, dy, dx, g: PoolGeometry) -> Stage:
+        def run():
+            padded = np.zeros_like(_pad(dx, g))
+            share = dy.reshape(len(dy), g.channels, g.out_height, g.out_width)
+            for _, _, window in _windows(g, g.size):
+                padded[window] += share / np.prod(g.size)
+            (top, left) = g.padding
+            dx[...] = padded[:, :, top : top + g.height, left : left + g.width]
+
+        return run
+
     def activation_forward(self, x, y, function, slope) -> Stage:
         f = {
             "identity": lambda: x,

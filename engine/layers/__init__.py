@@ -8,11 +8,22 @@ from engine.layers.conv import Conv
 from engine.layers.dense import Dense
 from engine.layers.drop import Dropout
 from engine.layers.merge import Add, Concat, Flatten
-from engine.layers.pool import MaxPool
+from engine.layers.pool import AveragePool, GlobalAveragePool, MaxPool
 
 LAYERS: dict[str, type[Layer]] = {
     cls.kind: cls
-    for cls in (Conv, Dense, MaxPool, Activation, Dropout, Add, Concat, Flatten)
+    for cls in (
+        Conv,
+        Dense,
+        MaxPool,
+        AveragePool,
+        GlobalAveragePool,
+        Activation,
+        Dropout,
+        Add,
+        Concat,
+        Flatten,
+    )
 }
 
 __all__ = ["LAYERS", "Bound", "Layer", "Parameter", "Shape", "Stage"]

@@ -189,6 +189,14 @@ class OpenCL(Backend):
         kernel = self.programs.kernel(("pool",), "max_pool_backward", **_pool(g))
         return self.launch(kernel, dx.blocks * g.channels * g.height, dy, place, dx)
 
+    def average_pool_forward(self, x, y, g):
+        kernel = self.programs.kernel(("pool",), "average_pool_forward", **_pool(g))
+        return self.launch(kernel, x.blocks * g.channels * g.out_height, x, y)
+
+    def average_pool_backward(self, dy, dx, g):
+        kernel = self.programs.kernel(("pool",), "average_pool_backward", **_pool(g))
+        return self.launch(kernel, dx.blocks * g.channels * g.height, dy, dx)
+
     def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
         number = _FUNCTIONS.index(function)
         return self.programs.kernel(("philox", "elementwise"), name, FUNCTION=number)

@@ -1,4 +1,4 @@
-/* Max pooling, forward and backward.
+/* Max and average pooling, forward and backward.
 
    Formulas: engine/layers/pool.py. x (n, C, H, W), y and place (n, C, OH, OW) as in
    common.cl. One work-item: one row of one map of a block of samples. `place` holds u · KW + v of
@@ -46,5 +46,40 @@ KERNEL max_pool_backward(IN dy, IN place, OUT dx) {
             }
         }
         dx[(map * H + ih) * W + iw] = sum;
+    }
+}
+
+KERNEL average_pool_forward(IN x, OUT y) {
+    const size_t id = get_global_id(0);
+    const int oh = id % OH;
+    const size_t map = id / OH;
+    for (int ow = 0; ow < OW; ow++) {
+        vec sum = ZERO;
+        for (int u = 0; u < KH; u++)
+            for (int v = 0; v < KW; v++) {
+                const int ih = oh * SH + u - PT, iw = ow * SW + v - PL;
+                if (ih < 0 || ih >= H || iw < 0 || iw >= W) continue;
+                sum += x[(map * H + ih) * W + iw];
+            }
+        y[(map * OH + oh) * OW + ow] = sum * (1.0f / (KH * KW));
+    }
+}
+
+KERNEL average_pool_backward(IN dy, OUT dx) {
+    const size_t id = get_global_id(0);
+    const int ih = id % H;
+    const size_t map = id / H;
+    for (int iw = 0; iw < W; iw++) {
+        vec sum = ZERO;
+        for (int u = 0; u < KH; u++) {
+            const int a = ih + PT - u;
+            if (a < 0 || a % SH || a / SH >= OH) continue;
+            for (int v = 0; v < KW; v++) {
+                const int c = iw + PL - v;
+                if (c < 0 || c % SW || c / SW >= OW) continue;
+                sum += dy[(map * OH + a / SH) * OW + c / SW];
+            }
+        }
+        dx[(map * H + ih) * W + iw] = sum * (1.0f / (KH * KW));
     }
 }
