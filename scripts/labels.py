@@ -1,0 +1,43 @@
+"""Step `labels`: from file names, or a labels.csv, to one table of labels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scripts.lib import cli, datasets, labels
+from scripts.lib.files import write_csv
+
+REJECTED_COLUMNS = ("file", "kind", "reason")
+
+
+def make_labels(config_path: Path, folder: Path, out: Path, rejected: Path) -> None:
+    """Write labels.csv and rejected.csv of the drawings in `folder`.
+
+    Raises: LabelError or DatasetError; then neither file is written.
+    """
+    config = datasets.load(config_path)
+    files = datasets.list_images(folder, config["title"])
+    if config["kind"] == "labels_csv":
+        found = labels.from_csv(folder, files, config, config["title"])
+    else:
+        found = labels.from_names(files)
+    labels.check(found, f"{config['title']} ({folder})")
+    columns = ("sample", "file", "child", *found.factors, *labels.AGE_COLUMNS)
+    write_csv(rejected, REJECTED_COLUMNS, found.rejected)
+    write_csv(out, columns, found.rows)
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True, help="its YAML file")
+    parser.add_argument("--folder", type=Path, required=True, help="the drawings")
+    parser.add_argument("--labels", type=Path, required=True, help="written")
+    parser.add_argument("--rejected", type=Path, required=True, help="written")
+    args = parser.parse_args()
+    make_labels(args.dataset, args.folder, args.labels, args.rejected)
+
+
+if __name__ == "__main__":
+    cli.run(main)

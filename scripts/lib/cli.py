@@ -1,0 +1,22 @@
+"""How every step runs from the command line: one clear line for an expected error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run `main`; an expected error ends with its text alone and exit status 1.
+
+    Expected are ValueError, OSError and the engine's own errors: bad input. Anything else
+    is a fault of the program and keeps its traceback.
+    """
+    from engine.errors import EngineError
+
+    try:
+        main()
+    except (ValueError, OSError, EngineError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

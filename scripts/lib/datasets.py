@@ -1,0 +1,120 @@
+"""Data sets: their configuration, which one is at hand, and its files.
+
+Imported while Snakemake reads the rules: nothing slow here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.lib.labels import IMAGE_SUFFIXES
+
+
+class DatasetError(ValueError):
+    """A data set that is not there or not as its configuration says."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The data set that an experiment runs on.
+
+    status: official, local or stand-in; stands_in_for: the id it replaces, or None;
+    folder: where its drawings lie, None for the embedded one (they are generated).
+    """
+
+    dataset: str
+    status: str
+    stands_in_for: str | None
+    folder: Path | None
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """Return the configuration of one data set.  Raises: DatasetError."""
+    try:
+        config = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(config, dict):
+        raise DatasetError(f"{path}: expected keys and values, received {config!r}")
+    return config
+
+
+def choose(
+    wanted: Sequence[str],
+    configs: Mapping[str, Mapping[str, Any]],
+    *,
+    data_dir: Path | None,
+    dataset: str = "auto",
+    download: bool = False,
+) -> Choice:
+    """Return the first of the `wanted` data sets that is at hand, else the stand-in.
+
+    configs: id -> configuration of all data sets; data_dir: the folder that holds data
+    sets as their archives lay them out, or None; dataset: "auto", or the id to take.
+
+    Raises: DatasetError if data_dir is not there, or a data set asked for by its id (or
+    by download) cannot be had.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise DatasetError(
+            f"data_dir: expected a folder that holds data sets, there is none at "
+            f"{data_dir}; correct data_dir (or IGNET_DATA_DIR), or leave it out to run "
+            "on the embedded data"
+        )
+    if dataset != "auto":
+        wanted = [dataset]
+    for name in wanted:
+        config = configs[name]
+        if config["kind"] == "embedded":
+            return Choice(name, "stand-in", None, None)
+        folder = data_dir / config["folder"] if data_dir else None
+        if folder is not None and folder.is_dir():
+            return Choice(name, config["status"], None, folder)
+    first = configs[wanted[0]]
+    if dataset != "auto":
+        raise DatasetError(
+            f"dataset {dataset}: expected its folder {first['folder']!r} in data_dir "
+            f"({data_dir or 'not set'}); {_where_from(first)}"
+        )
+    if download:
+        raise DatasetError(
+            f"download: none of {', '.join(wanted)} is published as an archive with a "
+            f"checksum; {_where_from(first)}"
+        )
+    return Choice(first["stand_in"], "stand-in", wanted[0], None)
+
+
+def _where_from(config: Mapping[str, Any]) -> str:
+    return f"it comes from {config['address']}; lay it out there by hand"
+
+
+def data_dir_of(config: Mapping[str, Any]) -> Path | None:
+    """Return data_dir of the configuration, else of IGNET_DATA_DIR, as a full path."""
+    value = config.get("data_dir") or os.environ.get("IGNET_DATA_DIR")
+    return Path(value).expanduser().absolute() if value else None
+
+
+def list_images(folder: Path, title: str) -> list[str]:
+    """Return the image files below `folder`, relative to it, sorted.
+
+    Raises: DatasetError if the folder is missing or holds none.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{title}: expected the folder {folder}, it is not there")
+    files = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+    if not files:
+        raise DatasetError(
+            f"{title}: expected images ({', '.join(IMAGE_SUFFIXES)}) in {folder}, "
+            "received none"
+        )
+    return files
