@@ -155,7 +155,9 @@ def check(labels: Labels, where: str) -> None:
     rejected = [entry for entry in labels.rejected if entry["kind"] == "rejected"]
     listed = "; ".join(f"{r['file']}: {r['reason']}" for r in rejected[:5])
     if not labels.rows:
-        raise LabelError(f"{where}: no drawing is left. {listed or 'The folder is empty'}")
+        raise LabelError(
+            f"{where}: no drawing is left. {listed or 'The folder is empty'}"
+        )
     total = len(rejected) + len(labels.rows)
     if len(rejected) > REJECTED_LIMIT * total:
         raise LabelError(

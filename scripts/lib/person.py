@@ -130,7 +130,9 @@ def _head(p: Pencil, drawing: Drawing, x: float, y: float, r: float) -> None:
     mouth = [(x + wide * np.cos(t), y + r * (0.35 + smile * np.sin(t))) for t in turn]
     p.line(mouth)
     if m > 0.3 + draw.normal(0, 0.06):
-        p.line([(x, y - r * 0.1), (x - r * 0.1, y + r * 0.18), (x + r * 0.06, y + r * 0.2)])
+        p.line(
+            [(x, y - r * 0.1), (x - r * 0.1, y + r * 0.18), (x + r * 0.06, y + r * 0.2)]
+        )
     if m > 0.12:
         _hair(p, drawing, x, y, r)
 
@@ -148,11 +150,22 @@ def _hair(p: Pencil, drawing: Drawing, x: float, y: float, r: float) -> None:
         for side in (-1, 1):
             for shift in np.linspace(0.75, 1.1, 2 + int(4 * drawing.maturity)):
                 outer = x + side * r * shift
-                p.line([(x + side * r * 0.6, y - r * 0.8), (outer, y), (outer, y + r * 1.25)])
+                p.line(
+                    [
+                        (x + side * r * 0.6, y - r * 0.8),
+                        (outer, y),
+                        (outer, y + r * 1.25),
+                    ]
+                )
     elif drawing.subject == "m" and drawing.maturity > 0.25:
         brim, crown = y - 0.85 * r, y - 1.4 * r
         p.line([(x - 1.1 * r, brim), (x + 1.1 * r, brim)])
-        corners = [(x - 0.6 * r, brim), (x - 0.55 * r, crown), (x + 0.55 * r, crown), (x + 0.6 * r, brim)]
+        corners = [
+            (x - 0.6 * r, brim),
+            (x - 0.55 * r, crown),
+            (x + 0.55 * r, crown),
+            (x + 0.6 * r, brim),
+        ]
         p.line(corners)
         if drawing.maturity > 0.45:
             p.shade(corners)
@@ -184,10 +197,17 @@ def _body(
 
 def _lower_half(sides):
     (ax, ay), (bx, by), c, d = sides
-    return [((ax + d[0]) / 2, (ay + d[1]) / 2), ((bx + c[0]) / 2, (by + c[1]) / 2), c, d]
+    return [
+        ((ax + d[0]) / 2, (ay + d[1]) / 2),
+        ((bx + c[0]) / 2, (by + c[1]) / 2),
+        c,
+        d,
+    ]
 
 
-def _limbs(p: Pencil, drawing: Drawing, x: float, levels, widths, has_body: bool) -> None:
+def _limbs(
+    p: Pencil, drawing: Drawing, x: float, levels, widths, has_body: bool
+) -> None:
     (neck, legs, foot), (half, hips, head) = levels, widths
     draw, m = p.draw, drawing.maturity
     thick = (foot - neck) * 0.05 * m if m > 0.38 else 0.0
@@ -206,7 +226,9 @@ def _limbs(p: Pencil, drawing: Drawing, x: float, levels, widths, has_body: bool
         if m > 0.26 + draw.normal(0, 0.05):
             _fingers(p, hand, side, angle, reach * 0.28, 3 if m < 0.4 else 5)
         ankle = x + side * (hips * 0.55 + draw.normal(0, 4))
-        _limb(p, (x + side * hips * 0.45, legs), (ankle, foot), thick * 1.3, sideways=True)
+        _limb(
+            p, (x + side * hips * 0.45, legs), (ankle, foot), thick * 1.3, sideways=True
+        )
         if m > 0.2:
             p.oval(ankle + side * 18, foot, 14 + 14 * m, 8 + 3 * m)
 
@@ -219,7 +241,9 @@ def _limb(p: Pencil, begin, end, thick: float, *, sideways: bool) -> None:
         p.line([(begin[0] + dx, begin[1] + dy), (end[0] + dx, end[1] + dy)])
 
 
-def _fingers(p: Pencil, hand, side: int, angle: float, length: float, count: int) -> None:
+def _fingers(
+    p: Pencil, hand, side: int, angle: float, length: float, count: int
+) -> None:
     for spread in np.linspace(-0.8, 0.8, count):
         a = angle + spread
         tip = (hand[0] + side * length * np.cos(a), hand[1] + length * np.sin(a))

@@ -1,0 +1,63 @@
+"""Step `fetch`: put a data set in place, and write down where it comes from."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scripts.lib import cli, datasets
+from scripts.lib.files import write_bytes, write_json
+
+
+def fetch(
+    config_path: Path,
+    folder: Path,
+    source: Path,
+    *,
+    dataset: str,
+    stands_in_for: str | None = None,
+) -> None:
+    """Write source.json of a data set; the embedded one is also drawn into `folder`.
+
+    Raises: DatasetError if a local data set's folder is missing or empty.
+    """
+    config = datasets.load(config_path)
+    if config["kind"] == "embedded":
+        from scripts.lib import embedded, person
+
+        for drawing in embedded.make_drawings(**config["embedded"]):
+            write_bytes(folder / f"{drawing.name}.jpeg", person.encode(drawing))
+    files = datasets.list_images(folder, config["title"])
+    write_json(
+        source,
+        {
+            "dataset": dataset,
+            "title": config["title"],
+            "status": config["status"],
+            "stands_in_for": stands_in_for,
+            "address": config["address"],
+            "licence": config["licence"],
+            "files": len(files),
+        },
+    )
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True, help="its YAML file")
+    parser.add_argument("--stands-in-for", help="id of the data set it replaces")
+    parser.add_argument("--folder", type=Path, required=True, help="the drawings")
+    parser.add_argument("--source", type=Path, required=True, help="written")
+    args = parser.parse_args()
+    fetch(
+        args.dataset,
+        args.folder,
+        args.source,
+        dataset=args.dataset.stem,
+        stands_in_for=args.stands_in_for,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,114 @@
+"""Step `images`: from image files to one array of small grey images."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from scripts.lib import cli, datasets
+from scripts.lib.files import write_csv, write_npz
+from scripts.lib.labels import REJECTED_LIMIT
+
+UNREADABLE_COLUMNS = ("file", "reason")
+# No drawing has so many pixels; a few kB of PNG can claim to.
+PIXEL_LIMIT = 100_000_000
+_SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+
+
+class ImageError(ValueError):
+    """An image file that cannot be used."""
+
+
+def read_image(path: Path, width: int, height: int) -> np.ndarray:
+    """Return the image as uint8 (height, width), grey, 255 = white.
+
+    Shrunk by averaging areas (cv2.INTER_AREA).  Source: S0 4.1 (36 × 58 px).
+    Raises: ImageError with the reason: empty, no JPEG or PNG, truncated, too large.
+    """
+    data = path.read_bytes()
+    kind = next((k for mark, k in _SIGNATURES.items() if data.startswith(mark)), None)
+    if not data:
+        raise ImageError("the file is empty (0 bytes)")
+    if kind is None:
+        raise ImageError(f"neither JPEG nor PNG: it begins with {data[:8]!r}")
+    # OpenCV fills what a truncated file lacks with grey and says nothing.
+    end = b"\xff\xd9" if kind == "JPEG" else b"IEND\xaeB`\x82"
+    if end not in data[-4096:]:
+        raise ImageError(f"truncated: the end of a {kind} file is missing")
+    columns, rows = _size(data, kind)
+    if columns * rows > PIXEL_LIMIT:
+        raise ImageError(f"{columns} × {rows} pixels, expected at most {PIXEL_LIMIT:,}")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise ImageError(f"OpenCV cannot decode this {kind} file")
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _size(data: bytes, kind: str) -> tuple[int, int]:
+    """Return (columns, rows) that the header claims, without decoding.
+
+    Raises: ImageError if there is no such header.
+    """
+    if kind == "PNG":
+        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(
+                data[at + 5 : at + 7]
+            )
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    raise ImageError("damaged: the JPEG header holds no size")
+
+
+def make_images(
+    config_path: Path, folder: Path, labels: Path, out: Path, unreadable: Path
+) -> None:
+    """Write images.npz (`images`, `ids`) and unreadable.csv, in the order of labels.csv.
+
+    images uint8 (n, height, width). One file is in memory at a time.
+    Raises: ImageError if more than 5 % cannot be read, or none is left.
+    """
+    config = datasets.load(config_path)
+    width, height = config["image"]["width"], config["image"]["height"]
+    with open(labels, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    images = np.empty((len(rows), height, width), np.uint8)
+    ids, refused = [], []
+    for row in rows:
+        try:
+            images[len(ids)] = read_image(folder / row["file"], width, height)
+            ids.append(row["sample"])
+        except (ImageError, OSError, cv2.error) as error:
+            refused.append({"file": row["file"], "reason": str(error)})
+    if not ids or len(refused) > REJECTED_LIMIT * len(rows):
+        first = "; ".join(f"{r['file']}: {r['reason']}" for r in refused[:5])
+        raise ImageError(
+            f"{folder}: {len(refused)} of {len(rows)} images cannot be read, expected at "
+            f"most {REJECTED_LIMIT:.0%}; the first: {first}"
+        )
+    write_csv(unreadable, UNREADABLE_COLUMNS, refused)
+    write_npz(out, images=images[: len(ids)], ids=np.array(ids))
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True, help="its YAML file")
+    parser.add_argument("--folder", type=Path, required=True, help="the drawings")
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True, help="written")
+    parser.add_argument("--unreadable", type=Path, required=True, help="written")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    cv2.setNumThreads(args.threads)
+    make_images(args.dataset, args.folder, args.labels, args.images, args.unreadable)
+
+
+if __name__ == "__main__":
+    cli.run(main)
