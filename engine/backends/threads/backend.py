@@ -1,0 +1,265 @@
+"""The threads backend: arrays are NumPy's, in float32; stages are cut into pieces.
+
+Arrays, losses and copies are those of the reference, in float32. What takes time is
+written anew here: convolution.py, pooling.py, and below dense layers, functions element
+by element, dropout, and the update.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine import random
+from engine.backends.base import Stage
+from engine.backends.reference import Reference
+from engine.backends.threads import blas, chunks, convolution, pooling
+from engine.backends.threads.pool import Pool, Task
+
+
+class Threads(Reference):
+    """float32 on `threads` CPU threads; None: as many as this process may use."""
+
+    id, name, kind = "threads", "CPU threads, NumPy float32", "cpu"
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, threads: int | None = None):
+        super().__init__()
+        self.pool = Pool(threads or _cores())
+        self.compute_units = self.pool.size
+        self._rooms: list[dict[str, np.ndarray]] = [{} for _ in range(self.pool.size)]
+        self._masks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        blas.hold()
+        self._release_blas = weakref.finalize(self, blas.release)
+
+    def close(self):
+        self.pool.close()
+        self._release_blas()
+        self._rooms = [{} for _ in self._rooms]
+
+    def stage(self, task: Task, pieces: Sequence[Any]) -> Stage:
+        """Return the stage that runs task(piece, worker) for every piece."""
+        pool = self.pool
+        return lambda: pool.run(task, pieces)
+
+    def room(self, worker: int, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a worker's scratch array of `shape`, its numbers undefined.
+
+        All stages share it, so it stays in the cache; it grows to the largest need.
+        """
+        rooms, size = self._rooms[worker], int(np.prod(shape))
+        if purpose not in rooms or rooms[purpose].size < size:
+            rooms[purpose] = np.empty(size, self.dtype)
+        return rooms[purpose][:size].reshape(shape)
+
+    # --- layers -----------------------------------------------------------------
+
+    def conv_forward(self, x, w, b, y, g):
+        return convolution.forward(self, x, w, b, y, g)
+
+    def conv_backward_data(self, dy, w, dx, g):
+        return convolution.backward_data(self, dy, w, dx, g)
+
+    def conv_backward_weights(self, x, dy, dw, db, g):
+        return convolution.backward_weights(self, x, dy, dw, db, g)
+
+    def max_pool_forward(self, x, y, place, g):
+        return pooling.max_forward(self, x, y, place, g)
+
+    def max_pool_backward(self, dy, place, dx, g):
+        return pooling.max_backward(self, dy, place, dx, g)
+
+    def average_pool_forward(self, x, y, g):
+        return pooling.average_forward(self, x, y, g)
+
+    def average_pool_backward(self, dy, dx, g):
+        return pooling.average_backward(self, dy, dx, g)
+
+    # Dense layers are cut along the longer side of the weights, so that no sum is cut.
+
+    def dense_forward(self, x, w, b, y):
+        x, (outputs, features) = chunks.rows(x), w.shape
+        by_outputs = outputs >= len(x)
+
+        def run(piece: slice, worker: int) -> None:
+            ys, xs = (y[:, piece], x) if by_outputs else (y[piece], x[piece])
+            np.matmul(xs, (w[piece] if by_outputs else w).T, out=ys)
+            if b is not None:
+                ys += b[piece] if by_outputs else b
+
+        count, width = (outputs, len(x)) if by_outputs else (len(x), outputs)
+        return self.stage(run, chunks.cut_work(count, features * width))
+
+    def dense_backward_data(self, dy, w, dx):
+        dx = chunks.rows(dx)
+
+        def run(piece: slice, worker: int) -> None:
+            np.matmul(dy, w[:, piece], out=dx[:, piece])
+
+        return self.stage(run, chunks.cut_work(w.shape[1], dy.size))
+
+    def dense_backward_weights(self, x, dy, dw, db):
+        x, (outputs, features) = chunks.rows(x), dw.shape
+        by_outputs = outputs >= features
+
+        def run(piece: slice, worker: int) -> None:
+            if by_outputs:
+                np.matmul(dy[:, piece].T, x, out=dw[piece])
+            else:
+                np.matmul(dy.T, x[:, piece], out=dw[:, piece])
+
+        count, width = (outputs, x.size) if by_outputs else (features, dy.size)
+        stage = self.stage(run, chunks.cut_work(count, width))
+
+        def with_bias() -> None:
+            stage()
+            np.sum(dy, axis=0, out=db)
+
+        return stage if db is None else with_bias
+
+    # --- element by element -------------------------------------------------------
+
+    def elementwise(self, function: Callable[..., None], *arrays: np.ndarray) -> Stage:
+        """Return the stage that calls function(*pieces) on the arrays' flat pieces."""
+        flat = [chunks.flat(array) for array in arrays]
+        pieces = chunks.cut_elements(flat[0].size)
+        return self.stage(lambda piece, _: function(*(a[piece] for a in flat)), pieces)
+
+    def activation_forward(self, x, y, function, slope):
+        slope = np.float32(slope)
+
+        def leaky_relu(x, y):
+            np.multiply(x, slope, out=y)
+            (np.maximum if slope <= 1 else np.minimum)(x, y, out=y)
+
+        def half_tanh(x, y):
+            np.multiply(x, np.float32(0.5), out=y)
+            np.tanh(y, out=y)
+
+        def sigmoid(x, y):
+            half_tanh(x, y)
+            y += np.float32(1.0)
+            y *= np.float32(0.5)
+
+        functions = {
+            "identity": lambda x, y: np.copyto(y, x),
+            "relu": lambda x, y: np.maximum(x, np.float32(0.0), out=y),
+            "leaky_relu": leaky_relu,
+            "sigmoid": sigmoid,
+            "bipolar_sigmoid": half_tanh,
+            "tanh": lambda x, y: np.tanh(x, out=y),
+        }
+        return self.elementwise(functions[function], x, y)
+
+    def activation_backward(self, y, dy, dx, function, slope):
+        slope, one, half = map(np.float32, (slope, 1.0, 0.5))
+
+        def leaky_relu(y, dy, dx):
+            # One of the two is 0, so their sum is exact; faster than a masked copy.
+            np.multiply(y <= 0, slope, out=dx)
+            dx += y > 0
+            dx *= dy
+
+        def sigmoid(y, dy, dx):
+            np.subtract(one, y, out=dx)
+            dx *= y
+            dx *= dy
+
+        def tanh(y, dy, dx):
+            np.multiply(y, y, out=dx)
+            np.subtract(one, dx, out=dx)
+            dx *= dy
+
+        def bipolar_sigmoid(y, dy, dx):
+            tanh(y, dy, dx)
+            dx *= half
+
+        functions = {
+            "identity": lambda y, dy, dx: np.copyto(dx, dy),
+            "relu": lambda y, dy, dx: np.multiply(dy, y > 0, out=dx),
+            "leaky_relu": leaky_relu,
+            "sigmoid": sigmoid,
+            "bipolar_sigmoid": bipolar_sigmoid,
+            "tanh": tanh,
+        }
+        return self.elementwise(functions[function], y, dy, dx)
+
+    def add(self, xs, y):
+        def run(y, first, second, *rest):
+            np.add(first, second, out=y)
+            for x in rest:
+                y += x
+
+        return self.elementwise(run, y, *xs)
+
+    def dropout(self, x, y, portion, layer):
+        # Forward and backward of one layer share the mask, so it is drawn once a step.
+        key = layer, x.shape[0], x[0].size, portion
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = self._masks[key] = _Mask(self, *key)
+        multiply = self.elementwise(
+            lambda x, m, y: np.multiply(x, m, out=y), x, mask.factors, y
+        )
+
+        def run() -> None:
+            mask.draw()
+            multiply()
+
+        return run
+
+    # --- optimisers -----------------------------------------------------------------
+
+    def sgd(self, parameters, gradients, size):
+        state = self.state
+
+        def run(w, dw):
+            w -= np.float32(state.learning_rate) * dw
+
+        return self.elementwise(run, parameters[:size], gradients[:size])
+
+
+class _Mask:
+    """Dropout's mask of one layer and batch size: 0 or 1 / (1 − portion).
+
+    factors: float32 (n, features), of the (seed, step) that `drawn` names.
+    """
+
+    def __init__(
+        self, backend: Threads, layer: int, n: int, features: int, portion: float
+    ):
+        self.factors = np.empty((n, features), np.float32)
+        self.drawn: tuple[int, int] | None = None
+        self._state, self._layer = backend.state, layer
+        # u ≥ p for u = (bits >> 8) 2^-24, as engine.random draws it: no rounding here.
+        self._least = int(np.ceil(float(np.float32(portion)) * 2**24)) << 8
+        self._kept = np.float32(1.0 / (1.0 - portion))
+        self._stage = backend.stage(self._piece, chunks.cut_samples(n, features))
+
+    def draw(self) -> None:
+        """Draw the mask unless it is that of the present step already."""
+        wanted = self._state.seed, self._state.step
+        if self.drawn != wanted:
+            self.drawn = None
+            self._stage()
+            self.drawn = wanted
+
+    def _piece(self, rows: slice, worker: int) -> None:
+        seed, step = self._state.seed, self._state.step
+        factors = self.factors[rows]
+        raw = random.bits(
+            seed, "dropout", *factors.shape, step=step, layer=self._layer,
+            first_row=rows.start,
+        )  # fmt: skip
+        np.multiply(raw >= self._least, self._kept, out=factors)
+
+
+def _cores() -> int:
+    """Return how many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,129 @@
+"""Pooling: one pass over the output for each element of the window.
+
+A window's places outside the map are left out of the pass, so nothing is padded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.backends.base import PoolGeometry, Stage
+from engine.backends.threads import chunks
+
+if TYPE_CHECKING:
+    from engine.backends.threads.backend import Threads
+
+Array = np.ndarray
+
+
+def max_forward(
+    backend: Threads, x: Array, y: Array, place: Array, g: PoolGeometry
+) -> Stage:
+    """Return the stage y = maxima, place = where in its window each first stands."""
+    passes = list(_passes(g))
+
+    def run(samples: slice, worker: int) -> None:
+        xs, ys, places = x[samples], y[samples], place[samples]
+        ys.fill(-np.inf)
+        places.fill(0.0)
+        for number, out, inside in passes:
+            # Numbers grow, so the last that was greater than all before is the largest.
+            # (Multiplying by the mask is several times faster than a masked copy.)
+            greater = np.multiply(xs[inside] > ys[out], number, dtype=np.float32)
+            np.maximum(places[out], greater, out=places[out])
+            np.maximum(ys[out], xs[inside], out=ys[out])  # a NaN is kept
+
+    return backend.stage(run, _pieces(x))
+
+
+def max_backward(
+    backend: Threads, dy: Array, place: Array, dx: Array, g: PoolGeometry
+) -> Stage:
+    """Return the stage dx = dy, sent to the places that forward kept."""
+    passes = list(_passes(g))
+
+    def run(samples: slice, worker: int) -> None:
+        dxs, dys, places = dx[samples], dy[samples], place[samples]
+        dxs.fill(0.0)
+        for number, out, inside in passes:
+            part = np.multiply(dys[out], places[out] == number)
+            np.add(dxs[inside], part, out=dxs[inside])
+
+    return backend.stage(run, _pieces(dx))
+
+
+def average_forward(backend: Threads, x: Array, y: Array, g: PoolGeometry) -> Stage:
+    """Return the stage y = the windows' means."""
+    maps = y.reshape(len(y), g.channels, g.out_height, g.out_width)
+    area = np.float32(g.size[0] * g.size[1])
+    passes = [] if _is_global(g) else list(_passes(g))
+
+    def run(samples: slice, worker: int) -> None:
+        xs, ys = x[samples], maps[samples]
+        if not passes:
+            np.sum(xs, axis=(2, 3), keepdims=True, out=ys)
+        else:
+            ys.fill(0.0)
+        for _, out, inside in passes:
+            np.add(ys[out], xs[inside], out=ys[out])
+        np.divide(ys, area, out=ys)
+
+    return backend.stage(run, _pieces(x))
+
+
+def average_backward(backend: Threads, dy: Array, dx: Array, g: PoolGeometry) -> Stage:
+    """Return the stage dx = dy / area, summed over the windows over each place."""
+    maps = dy.reshape(len(dy), g.channels, g.out_height, g.out_width)
+    area = np.float32(g.size[0] * g.size[1])
+    passes = [] if _is_global(g) else list(_passes(g))
+
+    def run(samples: slice, worker: int) -> None:
+        dxs, shares = dx[samples], maps[samples] / area
+        if not passes:
+            np.copyto(dxs, shares)
+            return
+        dxs.fill(0.0)
+        for _, out, inside in passes:
+            np.add(dxs[inside], shares[out], out=dxs[inside])
+
+    return backend.stage(run, _pieces(dx))
+
+
+def _pieces(x: np.ndarray) -> list[slice]:
+    return chunks.cut_samples(len(x), x[0].size)
+
+
+def _is_global(g: PoolGeometry) -> bool:
+    """Return whether the one window is the whole map."""
+    return g.size == (g.height, g.width) and g.padding == (0, 0)
+
+
+def _passes(g: PoolGeometry) -> Iterator[tuple[int, tuple, tuple]]:
+    """Yield (u · kw + v, index into y, index into x) for each element of the window.
+
+    The indices meet where the window's element (u, v) lies on the map.
+    """
+    for u in range(g.size[0]):
+        out_rows, rows = _meet(u, g.out_height, g.height, g.stride[0], g.padding[0])
+        for v in range(g.size[1]):
+            out_columns, columns = _meet(
+                v, g.out_width, g.width, g.stride[1], g.padding[1]
+            )
+            out, inside = (..., out_rows, out_columns), (..., rows, columns)
+            yield u * g.size[1] + v, out, inside
+
+
+def _meet(u: int, outs: int, size: int, stride: int, padding: int):
+    """Return the i with 0 ≤ i · stride + u − padding < size, and these places."""
+    first = max(-((u - padding) // stride), 0)
+    last = min((size - 1 + padding - u) // stride, outs - 1)
+    if last < first:
+        return slice(0, 0), slice(0, 0)
+    begin = first * stride + u - padding
+    return (
+        slice(first, last + 1),
+        slice(begin, begin + (last - first) * stride + 1, stride),
+    )
