@@ -1,0 +1,44 @@
+# ignetlab: honest reproductions of small-data CNN studies.
+#
+#   snakemake --cores 2                     everything in config/config.yaml, and the report
+#   snakemake --cores 2 xor                 one experiment: its tables and figures
+#   snakemake --cores 2 --config scale=smoke data_dir=DIR
+#
+# raw -> labels -> images -> folds, augmented copies -> training -> metrics -> tables and
+# figures -> report. Rules say what runs on what; what it does stands in scripts/ and engine/.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+# Not used unless --sdm apptainer is asked for; names the one environment all rules share.
+container: "docker://python:3.11-slim"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/labels.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/augment.smk"
+include: "workflow/rules/folds.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/baselines.smk"
+include: "workflow/rules/xor.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+onsuccess:
+    print("\n".join(closing_lines()))
+
+
+onerror:
+    print("Some jobs failed: their logs are below logs/; what is done is kept.")

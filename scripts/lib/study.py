@@ -1,0 +1,185 @@
+"""What is to be run: the checked configuration, resolved for one scale and one data_dir.
+
+The rules look everything up here; nothing is read twice, and nothing slow is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.lib import datasets
+from scripts.lib.config import ConfigError, Configs, load_configs
+
+
+class Study:
+    """All lookups of the rules. Make one with `load_study`."""
+
+    def __init__(self, configs: Configs):
+        self.configs = configs
+        settings = configs.settings
+        self.scale: str = settings["scale"]
+        self.seeds: list[int] = settings["seeds"]
+        self.device: str = settings["device"]
+        self.experiments = {n: configs.experiments[n] for n in settings["experiments"]}
+        self.datasets = configs.datasets
+        self.augmentations = configs.augmentations
+        self.protocols = configs.protocols
+        data_dir = datasets.data_dir_of(settings)
+        self.choices = {
+            name: datasets.choose(
+                experiment["datasets"],
+                configs.datasets,
+                data_dir=data_dir,
+                dataset=settings["dataset"],
+                download=settings["download"],
+            )
+            for name, experiment in self.experiments.items()
+            if experiment["kind"] == "training"
+        }
+        self.folders = {c.dataset: c.folder for c in self.choices.values()}
+        self.generated = [name for name, folder in self.folders.items() if not folder]
+        self.local = [name for name, folder in self.folders.items() if folder]
+        self.trained = [n for n in self.experiments if self.runs_of(n)]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user must be told at the end: which data were not the documents' own."""
+        return [
+            f"Note: {name} ran on {c.dataset}, a generated stand-in for "
+            f"{c.stands_in_for or 'real drawings'}; set data_dir to use real drawings."
+            for name, c in self.choices.items()
+            if c.status == "stand-in"
+        ]
+
+    def dataset_of(self, experiment: str) -> str:
+        """Return the id of the data set that an experiment runs on."""
+        return self.choices[experiment].dataset
+
+    def stand_in_arguments(self, dataset: str) -> str:
+        """Return scripts.fetch's option that says what a data set stands in for."""
+        replaced = {
+            c.stands_in_for for c in self.choices.values() if c.dataset == dataset
+        } - {None}
+        return f"--stands-in-for {sorted(replaced)[0]}" if replaced else ""
+
+    def runs_of(self, experiment: str) -> list[tuple[str, str]]:
+        """Return the (variant, protocol) pairs of an experiment that can be run.
+
+        A variant whose target the data set does not record is left out.
+        """
+        if experiment not in self.choices:
+            return []
+        recorded = set(self.datasets[self.dataset_of(experiment)]["factors"])
+        return [
+            (name, protocol)
+            for name, variant in self.experiments[experiment]["variants"].items()
+            for protocol in self.experiments[experiment]["protocols"]
+            if set(variant["target"]) <= recorded
+        ]
+
+    def variant(self, experiment: str, variant: str) -> dict[str, Any]:
+        """Return one variant's settings."""
+        return self.experiments[experiment]["variants"][variant]
+
+    def model_of(self, experiment: str, variant: str) -> str:
+        """Return the id of the model that a variant trains."""
+        return self.variant(experiment, variant)["model"]
+
+    def folds_of(self, protocol: str) -> int:
+        """Return a protocol's number of folds at the scale."""
+        return self.protocols[protocol]["folds"][self.scale]
+
+    # Labels, images and folds of a scale are remade only if their own numbers change.
+
+    def augmentation_scale(self, augmentation: str) -> str:
+        """Return the first scale with as many copies as the one that is run."""
+        return self._first_like(self.augmentations[augmentation]["copies"])
+
+    def protocol_scale(self, protocol: str) -> str:
+        """Return the first scale with the same folds (and copies, where rows are dealt)."""
+        config = self.protocols[protocol]
+        name = config["augmentation"]
+        copies = self.augmentations[name]["copies"] if name else config["folds"]
+        pairs = {s: (config["folds"][s], copies[s]) for s in config["folds"]}
+        return self._first_like(pairs)
+
+    def _first_like(self, values: Mapping[str, Any]) -> str:
+        return next(s for s in values if values[s] == values[self.scale])
+
+    def recipe(self, experiment: str, variant: str) -> dict[str, Any]:
+        """Return how a variant is trained: experiment, then scale, then variant."""
+        config = self.experiments[experiment]
+        return {
+            **config["recipe"],
+            **config["scales"][self.scale].get("recipe", {}),
+            **self.variant(experiment, variant).get("recipe", {}),
+        }
+
+    def task(self, experiment: str, variant: str, protocol: str) -> str:
+        """Return what one training is asked to do, as JSON."""
+        settings = self.variant(experiment, variant)
+        return _json(
+            {
+                "experiment": experiment,
+                "variant": variant,
+                "protocol": {"id": protocol, **self.protocols[protocol]},
+                "recipe": self.recipe(experiment, variant),
+                "target": settings["target"],
+                "task": settings["task"],
+                "loss": settings["loss"],
+            }
+        )
+
+    def experiment_json(self, experiment: str) -> str:
+        """Return all that tables and figures must know of an experiment, as JSON."""
+        config = self.experiments[experiment]
+        runs = self.runs_of(experiment)
+        return _json(
+            {
+                "experiment": experiment,
+                "title": config["title"],
+                "source": config["source"],
+                "scale": self.scale,
+                "seeds": self.seeds,
+                "augmentation": config["augmentation"],
+                "dataset": self.dataset_of(experiment),
+                "recorded": self.datasets[self.dataset_of(experiment)]["factors"],
+                "protocols": [
+                    {"id": p, "k": self.folds_of(p), **self.protocols[p]}
+                    for p in config["protocols"]
+                ],
+                "variants": [
+                    {
+                        "id": name,
+                        "run": any(name == v for v, _ in runs),
+                        "recipe": self.recipe(experiment, name),
+                        **variant,
+                    }
+                    for name, variant in config["variants"].items()
+                ],
+            }
+        )
+
+    @staticmethod
+    def digest(names: Iterable[str]) -> str:
+        """Return a short hash of a list of names."""
+        return hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]
+
+
+def load_study(base: Path, overrides: Mapping[str, Any]) -> Study:
+    """Return the study that config/ and the command line's settings describe.
+
+    Raises: ConfigError, DatasetError; before any job.
+    """
+    return Study(load_configs(base, overrides))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+__all__ = ["ConfigError", "Study", "load_study"]

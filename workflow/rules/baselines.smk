@@ -1,0 +1,26 @@
+# Needs:  images, copies, labels, folds
+# Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/baselines.csv
+
+
+rule baselines:
+    """Score chance, majority, nearest neighbour and a linear model on the same folds."""
+    input:
+        images=data_of("images.npz"),
+        labels=data_of("labels.csv"),
+        augmented=augmented_of,
+        folds=folds_of,
+        protocol=lambda wc: config_file("protocols", wc.protocol),
+    output:
+        "results/runs/{experiment}/{variant}/{protocol}/baselines.csv",
+    log:
+        "logs/baselines/{experiment}/{variant}/{protocol}.log",
+    params:
+        code=code("baselines"),
+        target=lambda wc: "+".join(STUDY.variant(wc.experiment, wc.variant)["target"]),
+        task=lambda wc: STUDY.variant(wc.experiment, wc.variant)["task"],
+    threads: 1
+    shell:
+        "python -m scripts.baselines --augmented {input.augmented:q}"
+        " --images {input.images:q} --labels {input.labels:q} --folds {input.folds:q}"
+        " --protocol {input.protocol:q} --target {params.target:q} --task {params.task}"
+        " --output {output:q} 2> {log:q}"

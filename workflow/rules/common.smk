@@ -1,0 +1,103 @@
+# What the rules share: the checked configuration, paths, and the environment of the jobs.
+# No rules here, and no logic beyond looking things up.
+import json
+import os
+import sys
+from pathlib import Path
+
+BASE = Path(workflow.basedir)
+sys.path.insert(0, str(BASE))
+
+from scripts.lib import datasets, embedded, provenance
+from scripts.lib.study import load_study
+
+# Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the
+# user stands and whether the virtual environment is activated or not.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["PYTHONPATH"] = str(BASE)
+
+STUDY = load_study(BASE, config)
+RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}"
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_-]+",
+    augmentation="[A-Za-z0-9_-]+",
+    experiment="[A-Za-z0-9_-]+",
+    variant="[A-Za-z0-9_-]+",
+    protocol="[A-Za-z0-9_-]+",
+    seed=r"\d+",
+    fold=r"\d+",
+
+
+def config_file(kind, name):
+    return str(BASE / "config" / kind / f"{name}.yaml")
+
+
+def code(*steps):
+    """The fingerprint of the code that these steps run: a change of it reruns them."""
+    return provenance.fingerprint(*(f"scripts.{step}" for step in steps))
+
+
+def folder_of(wildcards):
+    """Where a data set's drawings lie."""
+    folder = STUDY.folders[wildcards.dataset]
+    return str(folder) if folder else f"results/data/{wildcards.dataset}/raw"
+
+
+def drawings_of(wildcards):
+    """The drawings' files: editing one reruns what reads its pixels."""
+    config_ = STUDY.datasets[wildcards.dataset]
+    if config_["kind"] == "embedded":
+        names = embedded.drawing_files(**config_["embedded"])
+    else:
+        names = datasets.list_images(Path(folder_of(wildcards)), config_["title"])
+    return [f"{folder_of(wildcards)}/{name}" for name in names]
+
+
+def data_of(name):
+    """An input function: a file of the data set that the job's experiment runs on."""
+    return lambda wc: f"results/data/{STUDY.dataset_of(wc.experiment)}/{name}"
+
+
+def augmented_of(wildcards):
+    experiment = STUDY.experiments[wildcards.experiment]
+    folder = f"results/data/{STUDY.dataset_of(wildcards.experiment)}"
+    return f"{folder}/augmented/{experiment['augmentation']}.npz"
+
+
+def folds_of(wildcards):
+    folder = f"results/data/{STUDY.dataset_of(wildcards.experiment)}"
+    return f"{folder}/folds/{wildcards.protocol}.json"
+
+
+def trainings_of(experiment, name):
+    """The file `name` of every training of an experiment."""
+    return [
+        RUN.format(
+            experiment=experiment, variant=variant, protocol=protocol, seed=seed, fold=j
+        )
+        + f"/{name}"
+        for variant, protocol in STUDY.runs_of(experiment)
+        for seed in STUDY.seeds
+        for j in range(STUDY.folds_of(protocol))
+    ]
+
+
+def task_of(wildcards):
+    """What one training is asked to do, as JSON: a change of it reruns that training."""
+    return STUDY.task(wildcards.experiment, wildcards.variant, wildcards.protocol)
+
+
+def closing_lines():
+    """What the user reads at the end of a run that went well."""
+    found = [
+        f"  {what:8s} {path}"
+        for what, path in (
+            ("tables", "results/tables/"),
+            ("figures", "results/figures/"),
+            ("report", "results/report/report.html"),
+        )
+        if Path(path).exists()
+    ]
+    return ["", "Done.", *found, *STUDY.remarks]

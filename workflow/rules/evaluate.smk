@@ -1,0 +1,31 @@
+# Needs:  a trained network and the folds
+# Makes:  results/runs/.../foldJ/{metrics.json,predictions.csv}
+
+
+rule evaluate:
+    """Score one trained network; the only rule that reads the test part."""
+    input:
+        images=data_of("images.npz"),
+        labels=data_of("labels.csv"),
+        augmented=augmented_of,
+        folds=folds_of,
+        network=f"{RUN}/model.npz",
+        training=f"{RUN}/training.json",
+    output:
+        metrics=f"{RUN}/metrics.json",
+        predictions=f"{RUN}/predictions.csv",
+    log:
+        "logs/evaluate/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.log",
+    params:
+        code=code("evaluate"),
+        task=task_of,
+        device=STUDY.device,
+    threads: 1
+    shell:
+        "python -m scripts.evaluate --network {input.network:q}"
+        " --training {input.training:q} --images {input.images:q}"
+        " --augmented {input.augmented:q} --labels {input.labels:q}"
+        " --folds {input.folds:q} --fold {wildcards.fold}"
+        " --experiment-json {params.task:q} --seed {wildcards.seed}"
+        " --device {params.device:q} --threads {threads}"
+        " --metrics {output.metrics:q} --predictions {output.predictions:q} 2> {log:q}"

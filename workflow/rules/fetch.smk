@@ -1,0 +1,45 @@
+# Needs:  the data set's configuration; the drawings in data_dir, or nothing
+# Makes:  results/data/DATASET/source.json, and the embedded set's drawings
+# Local data stays where it is.
+
+
+rule fetch_local:
+    """Write down where a data set in data_dir comes from."""
+    input:
+        config=lambda wc: config_file("datasets", wc.dataset),
+    output:
+        source="results/data/{dataset}/source.json",
+    log:
+        "logs/fetch/{dataset}.log",
+    wildcard_constraints:
+        dataset="|".join(STUDY.local) or "none-is-at-hand",
+    params:
+        code=code("fetch"),
+        folder=folder_of,
+    shell:
+        "python -m scripts.fetch --dataset {input.config:q} --folder {params.folder:q}"
+        " --source {output.source:q} 2> {log:q}"
+
+
+for name in STUDY.generated:
+
+    rule:
+        name:
+            f"fetch_{name.replace('-', '_')}"
+        input:
+            config=config_file("datasets", name),
+        output:
+            source=f"results/data/{name}/source.json",
+            drawings=[
+                f"results/data/{name}/raw/{file}"
+                for file in embedded.drawing_files(**STUDY.datasets[name]["embedded"])
+            ],
+        log:
+            f"logs/fetch/{name}.log",
+        params:
+            code=code("fetch"),
+            folder=f"results/data/{name}/raw",
+            stands_in=STUDY.stand_in_arguments(name),
+        shell:
+            "python -m scripts.fetch --dataset {input.config:q} --folder"
+            " {params.folder:q} --source {output.source:q} {params.stands_in} 2> {log:q}"

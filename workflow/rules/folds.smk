@@ -1,0 +1,29 @@
+# Needs:  labels.csv, images.npz, a protocol, and its augmentation where rows are split
+# Makes:  results/data/DATASET/folds/PROTOCOL.json
+
+
+def augmentation_option(wildcards):
+    name = STUDY.protocols[wildcards.protocol]["augmentation"]
+    return f"--augmentation {config_file('augmentations', name)}" if name else ""
+
+
+rule folds:
+    """Deal the drawings, or their copies, to training, validation and test."""
+    input:
+        labels="results/data/{dataset}/labels.csv",
+        images="results/data/{dataset}/images.npz",
+        protocol=lambda wc: config_file("protocols", wc.protocol),
+        dataset=lambda wc: config_file("datasets", wc.dataset),
+    output:
+        "results/data/{dataset}/folds/{protocol}.json",
+    log:
+        "logs/folds/{dataset}/{protocol}.log",
+    params:
+        code=code("folds"),
+        scale=lambda wc: STUDY.protocol_scale(wc.protocol),
+        augmentation=augmentation_option,
+    shell:
+        "python -m scripts.folds --labels {input.labels:q} --images {input.images:q}"
+        " --protocol {input.protocol:q} {params.augmentation}"
+        " --dataset {input.dataset:q} --scale {params.scale} --seed 0"
+        " --output {output:q} 2> {log:q}"

@@ -1,0 +1,23 @@
+# Needs:  labels.csv and the drawings themselves
+# Makes:  results/data/DATASET/images.npz, unreadable.csv
+
+
+rule images:
+    """Shrink the drawings to one array of small grey images."""
+    input:
+        labels="results/data/{dataset}/labels.csv",
+        config=lambda wc: config_file("datasets", wc.dataset),
+        drawings=drawings_of,
+    output:
+        images="results/data/{dataset}/images.npz",
+        unreadable="results/data/{dataset}/unreadable.csv",
+    log:
+        "logs/images/{dataset}.log",
+    params:
+        code=code("images"),
+        folder=folder_of,
+    threads: 1
+    shell:
+        "python -m scripts.images --dataset {input.config:q} --folder {params.folder:q}"
+        " --labels {input.labels:q} --images {output.images:q}"
+        " --unreadable {output.unreadable:q} --threads {threads} 2> {log:q}"

@@ -1,0 +1,59 @@
+# Needs:  all tables and figures
+# Makes:  results/report/summary.rst, results/report/report.html, and the named targets
+
+
+def results_of(experiment):
+    """Tables and figures of one experiment."""
+    if experiment == "xor":
+        return ["results/tables/xor.csv", "results/tables/xor_weights.csv"]
+    return [
+        f"results/tables/{experiment}.csv",
+        f"results/figures/{experiment}-profiles.png",
+        f"results/figures/{experiment}-augmentation.png",
+    ]
+
+
+def all_results():
+    files = [file for name in STUDY.experiments for file in results_of(name)]
+    return files + (["results/figures/leak.png"] if STUDY.trained else [])
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        all_results(),
+        "results/report/summary.rst",
+
+
+rule summary:
+    """Say in plain words what was reproduced and what was not, from the tables alone."""
+    input:
+        tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
+        xor=["results/tables/xor.csv"] if "xor" in STUDY.experiments else [],
+    output:
+        report(
+            "results/report/summary.rst",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"experiment": "all"},
+        ),
+    log:
+        "logs/report/summary.log",
+    params:
+        code=code("report"),
+        deviations=STUDY.deviations_digest,
+        xor=lambda wc, input: f"--xor {input.xor}" if input.xor else "",
+    shell:
+        "python -m scripts.report --tables {input.tables:q} {params.xor}"
+        " --output {output:q} 2> {log:q}"
+
+
+for name in STUDY.experiments:
+
+    rule:
+        name:
+            name
+        localrule: True
+        input:
+            results_of(name),

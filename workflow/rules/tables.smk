@@ -1,0 +1,36 @@
+# Needs:  the metrics of all trainings of an experiment, and the trivial baselines
+# Makes:  results/tables/EXPERIMENT.{csv,md,tex}
+
+
+rule table:
+    """Put the published numbers beside ours; csv, Markdown and LaTeX from one source."""
+    input:
+        metrics=lambda wc: trainings_of(wc.experiment, "metrics.json"),
+        training=lambda wc: trainings_of(wc.experiment, "training.json"),
+        baselines=lambda wc: [
+            f"results/runs/{wc.experiment}/{variant}/{protocol}/baselines.csv"
+            for variant, protocol in STUDY.runs_of(wc.experiment)
+        ],
+        source=data_of("source.json"),
+        labels=data_of("labels.csv"),
+    output:
+        csv=report(
+            "results/tables/{experiment}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"experiment": "{experiment}"},
+        ),
+        others=multiext("results/tables/{experiment}", ".md", ".tex"),
+    log:
+        "logs/tables/{experiment}.log",
+    wildcard_constraints:
+        experiment="|".join(STUDY.trained) or "none-is-chosen",
+    params:
+        code=code("tables"),
+        experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+        stem=lambda wc: f"results/tables/{wc.experiment}",
+    shell:
+        "python -m scripts.tables --experiment-json {params.experiment:q}"
+        " --metrics {input.metrics:q} --training {input.training:q}"
+        " --baselines {input.baselines:q} --source {input.source:q}"
+        " --labels {input.labels:q} --output-stem {params.stem:q} 2> {log:q}"

@@ -1,0 +1,49 @@
+# Needs:  images, augmented copies, labels, folds, a model, and what to learn
+# Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/seedK/foldJ/{history.csv,training.json,model.npz}
+
+
+def carried_weights(wildcards):
+    """Where a protocol carries weights over: the model of the fold before."""
+    carried = STUDY.protocols[wildcards.protocol]["weights"] == "carried"
+    if not carried or wildcards.fold == "0":
+        return []
+    before = {**wildcards, "fold": int(wildcards.fold) - 1}
+    return RUN.format(**before) + "/model.npz"
+
+
+rule train:
+    """Train one fold; never reads the test part."""
+    input:
+        images=data_of("images.npz"),
+        labels=data_of("labels.csv"),
+        augmented=augmented_of,
+        folds=folds_of,
+        model=lambda wc: config_file("models", STUDY.model_of(wc.experiment, wc.variant)),
+        start=carried_weights,
+    output:
+        history=f"{RUN}/history.csv",
+        training=f"{RUN}/training.json",
+        model=f"{RUN}/model.npz",
+    log:
+        "logs/train/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.log",
+    benchmark:
+        "logs/benchmark/train/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.tsv"
+    params:
+        code=code("train"),
+        task=task_of,
+        device=STUDY.device,
+        start=lambda wc, input: f"--start {input.start}" if input.start else "",
+        # Beside the outputs, which Snakemake deletes when a job fails.
+        checkpoint=f"{RUN}/checkpoint.npz",
+    threads: 1
+    resources:
+        mem_mb=1500,
+    shell:
+        "python -m scripts.train --images {input.images:q} --labels {input.labels:q}"
+        " --augmented {input.augmented:q} --folds {input.folds:q}"
+        " --fold {wildcards.fold} --model {input.model:q}"
+        " --experiment-json {params.task:q} --seed {wildcards.seed}"
+        " --device {params.device:q} --threads {threads} {params.start}"
+        " --checkpoint {params.checkpoint:q} --history {output.history:q}"
+        " --training {output.training:q} --output {output.model:q}"
+        " 2> >(tee {log:q} >&2)"
