@@ -1,12 +1,13 @@
 """Which of the repo's own code a step runs, as one short hash.
 
-Snakemake sees a rule's text and its files, not the modules that its command imports: after
-an edit of the engine it says "nothing to be done". So every rule has in its params the
-fingerprint of its step: the hash of all files that the step's module imports, directly or
-not, within this repo. What is not imported does not count: an edit of a plot reruns plots.
+Snakemake sees a rule's text and its files, not the modules that its command imports:
+after an edit of the engine it says "nothing to be done". So every rule has in its
+params the fingerprint of its step: the hash of all files in this repo that the step's
+module imports, directly or not. What is not imported does not count: an edit of a plot
+reruns plots.
 
-Imports are found by reading the text, not by running it: Snakefiles are parsed for each
-job, and starting the whole engine each time would cost more than the parsing.
+Imports are found by reading the text, not by running it: Snakefiles are read again for
+each job, and starting the whole engine each time would cost more than the reading.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +28,14 @@ _IMPORT = re.compile(
     r"(?P<names>\([^)]*\)|(?:[^\n\\]|\\\n)*)|import[ \t]+(?P<modules>[^\n]+))",
     re.MULTILINE,
 )
-# importlib.import_module("engine.x"), where the name stands in the text.
+# importlib.import_module("a.b"), where the name stands in the text.
 _DYNAMIC = re.compile(r"import_module\(\s*[\"']([\w.]+)[\"']")
-_TEXTS = re.compile(r'""".*?"""|\'\'\'.*?\'\'\'', re.DOTALL)
-_COMMENT = re.compile(r"#[^\n]*")
+# Texts and comments, which may hold what looks like an import.
+_NOT_CODE = re.compile(
+    r"(?P<quotes>\"{3}|'{3}).*?(?P=quotes)"
+    r"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|#[^\n]*",
+    re.DOTALL,
+)
 
 
 def fingerprint(*modules: str, root: Path = ROOT) -> str:
@@ -54,7 +59,7 @@ def sources(*modules: str, root: Path = ROOT) -> list[Path]:
     found: set[Path] = set()
     waiting = []
     for module in modules:
-        path = _file_of(module, root)
+        path = _file_of(module, root, exact=True)
         if path is None:
             raise ValueError(
                 f"fingerprint: expected a module of {' or '.join(PACKAGES)} below "
@@ -71,7 +76,7 @@ def sources(*modules: str, root: Path = ROOT) -> list[Path]:
     return sorted(found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def imports(path: Path, root: Path = ROOT) -> tuple[Path, ...]:
     """Return the repo's own files that one Python file imports by name."""
     package = path.relative_to(root).parent.parts
@@ -84,11 +89,12 @@ def imports(path: Path, root: Path = ROOT) -> tuple[Path, ...]:
 
 
 def _imported_names(text: str, package: tuple[str, ...]) -> Iterator[str]:
-    """Yield full names of what a text imports; `a.b` of `from a import b` where b may be
-    a module or a name within `a`: the longest that is a file is taken later."""
+    """Yield the full names of what a text imports.
+
+    `from a import b` gives `a.b`, whether b is a module or a name within a.
+    """
     yield from _DYNAMIC.findall(text)
-    text = _COMMENT.sub("", _TEXTS.sub('""', text))
-    for match in _IMPORT.finditer(text):
+    for match in _IMPORT.finditer(_NOT_CODE.sub("", text)):
         if match["modules"]:
             for part in _split(match["modules"]):
                 yield part
@@ -108,13 +114,13 @@ def _split(names: str) -> Iterable[str]:
     return [part.split()[0] for part in names.split(",") if part.strip()]
 
 
-@lru_cache(maxsize=None)
-def _file_of(name: str, root: Path) -> Path | None:
-    """Return the file of a module, or of the module that a name is taken from."""
+@cache
+def _file_of(name: str, root: Path, *, exact: bool = False) -> Path | None:
+    """Return the file of a module; unless `exact`, also that of a name in a module."""
     parts = name.split(".")
     if parts[0] not in PACKAGES:
         return None
-    for end in (len(parts), len(parts) - 1):
+    for end in [len(parts)] if exact else [len(parts), len(parts) - 1]:
         place = root.joinpath(*parts[:end])
         for path in (place.with_suffix(".py"), place / "__init__.py"):
             if end and path.is_file():
@@ -122,7 +128,7 @@ def _file_of(name: str, root: Path) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernels(folder: Path) -> tuple[Path, ...]:
     """Return the OpenCL sources in a folder and in its folders that are no packages."""
     found = list(folder.glob("*.cl"))
@@ -132,6 +138,6 @@ def _kernels(folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _content(path: Path) -> bytes:
     return path.read_bytes()
