@@ -5,12 +5,10 @@
 rule evaluate:
     """Score one trained network; the only rule that reads the test part."""
     input:
-        images=data_of("images.npz"),
         labels=data_of("labels.csv"),
         augmented=augmented_of,
         folds=folds_of,
         network=f"{RUN}/model.npz",
-        training=f"{RUN}/training.json",
     output:
         metrics=f"{RUN}/metrics.json",
         predictions=f"{RUN}/predictions.csv",
@@ -23,7 +21,6 @@ rule evaluate:
     threads: 1
     shell:
         "python -m scripts.evaluate --network {input.network:q}"
-        " --training {input.training:q} --images {input.images:q}"
         " --augmented {input.augmented:q} --labels {input.labels:q}"
         " --folds {input.folds:q} --fold {wildcards.fold}"
         " --experiment-json {params.task:q} --seed {wildcards.seed}"

@@ -1,4 +1,4 @@
-# Needs:  images, augmented copies, labels, folds, a model, and what to learn
+# Needs:  augmented copies, labels, folds, a model, and what to learn
 # Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/seedK/foldJ/{history.csv,training.json,model.npz}
 
 
@@ -14,7 +14,6 @@ def carried_weights(wildcards):
 rule train:
     """Train one fold; never reads the test part."""
     input:
-        images=data_of("images.npz"),
         labels=data_of("labels.csv"),
         augmented=augmented_of,
         folds=folds_of,
@@ -39,7 +38,7 @@ rule train:
     resources:
         mem_mb=1500,
     shell:
-        "python -m scripts.train --images {input.images:q} --labels {input.labels:q}"
+        "python -m scripts.train --labels {input.labels:q}"
         " --augmented {input.augmented:q} --folds {input.folds:q}"
         " --fold {wildcards.fold} --model {input.model:q}"
         " --experiment-json {params.task:q} --seed {wildcards.seed}"

@@ -1,0 +1,81 @@
+"""Tables as Markdown and LaTeX from the rows of the CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.files import write_text
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": r"$-$",
+}
+
+
+def write_texts(
+    csv_path: Path,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    notes: Iterable[str],
+) -> None:
+    """Write PATH.md and PATH.tex beside PATH.csv, with a title and notes."""
+    notes = list(notes)
+    write_text(csv_path.with_suffix(".md"), markdown(title, columns, rows, notes))
+    write_text(csv_path.with_suffix(".tex"), latex(title, columns, rows, notes))
+
+
+def markdown(title: str, columns: Sequence[str], rows, notes: Iterable[str]) -> str:
+    """Return a Markdown table under a heading, the notes below."""
+    lines = [f"# {title}", "", _row(columns), _row("---" for _ in columns)]
+    lines += [_row(_text(row.get(c)).replace("|", "\\|") for c in columns) for row in rows]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
+
+
+def latex(title: str, columns: Sequence[str], rows, notes: Iterable[str]) -> str:
+    """Return a LaTeX table environment (booktabs), the notes in its caption."""
+    body = [" & ".join(_escape(_text(row.get(c))) for c in columns) for row in rows]
+    head = " & ".join(_escape(column) for column in columns)
+    caption = _escape(" ".join([f"{title}.", *notes]))
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{{'l' * len(columns)}}}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+            *(line + r" \\" for line in body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _escape(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,138 @@
+"""Step `train`: learn one fold. Reads the training and validation parts, never the test."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import engine
+from scripts.lib import cli, metrics
+from scripts.lib.files import write_csv, write_json
+from scripts.lib.models import load_model
+from scripts.lib.samples import Samples
+
+HISTORY_COLUMNS = (
+    "pass",
+    "training_loss",
+    "validation_loss",
+    "validation_score",
+    "seconds",
+)
+# Seconds between two lines of progress of one training.
+_PROGRESS_EVERY = 3.0
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train one fold and write history.csv, training.json and model.npz."""
+    task = json.loads(args.experiment_json)
+    recipe = task["recipe"]
+    samples = Samples(args.augmented, args.labels, args.folds, task)
+    learned, held_out = (samples.part(args.fold, p) for p in ("train", "validation"))
+    device = engine.open_device(args.device, threads=args.threads)
+    # Each fold of each seed has its own numbers.
+    seed = 1000 * args.seed + args.fold
+    spec = load_model(args.model, samples.outputs, task["loss"])
+    network = engine.Network.from_spec(spec, device=device, seed=seed)
+    if args.start is not None:
+        before = engine.load(args.start, device="reference")
+        network.set_parameters(before.parameters())
+    trainer = engine.Trainer(
+        network, recipe["optimizer"], recipe["batch_size"], seed=seed
+    )
+    history = trainer.fit(
+        (learned.x, learned.t),
+        (held_out.x, held_out.t),
+        passes=recipe["passes"],
+        tolerance=recipe["tolerance"],
+        checkpoint=args.checkpoint,
+        on_epoch=_reporter(task, args, len(samples.folds.folds), recipe["passes"]),
+        score=score_of(task),
+        score_better="lower" if samples.regression else "higher",
+    )
+    write_csv(args.history, HISTORY_COLUMNS, history.rows)
+    network.save(args.output)
+    write_json(
+        args.training,
+        {
+            "passes": len(history.rows),
+            "best_pass": history.best_pass,
+            "stopped": history.stopped,
+            "seconds": round(sum(row["seconds"] for row in history.rows), 3),
+            "device": device.id,
+            "device_name": device.name,
+            "threads": args.threads,
+            "samples": {"train": len(learned.ids), "validation": len(held_out.ids)},
+            "parameters": sum(v.size for v in network.parameters().values()),
+        },
+    )
+    args.checkpoint.unlink(missing_ok=True)
+
+
+def score_of(task: Mapping[str, Any]) -> Callable:
+    """Return the score of a task: MAPE in % (lower is better), or accuracy (higher)."""
+    return metrics.mape if task["task"] == "regression" else metrics.accuracy
+
+
+def _reporter(task: Mapping, args, folds: int, passes: int) -> Callable[[dict], None]:
+    """Return what prints a line of progress now and then, and at the last pass."""
+    who = (
+        f"[{task['experiment']} {task['variant']} {task['protocol']['id']} "
+        f"seed {args.seed} fold {args.fold + 1}/{folds}]"
+    )
+    last = 0.0
+
+    def report(row: dict) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if row["pass"] not in (1, passes) and now - last < _PROGRESS_EVERY:
+            return
+        last = now
+        score = row["validation_score"]
+        shown = (
+            f"MAPE {score:.2f} %"
+            if task["task"] == "regression"
+            else f"accuracy {100 * score:.1f} %"
+        )
+        left = row["seconds"] * (passes - row["pass"])
+        print(
+            f"{who} pass {row['pass']}/{passes}  loss {row['training_loss']:.4f}  "
+            f"validation {shown}  at most {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return report
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and evaluation share."""
+    parser.add_argument("--augmented", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--fold", type=int, required=True)
+    parser.add_argument("--experiment-json", required=True, help="what to learn, JSON")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_data_arguments(parser)
+    parser.add_argument("--model", type=Path, required=True, help="its YAML file")
+    parser.add_argument("--start", type=Path, help="begin with this model's weights")
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--history", type=Path, required=True, help="written")
+    parser.add_argument("--training", type=Path, required=True, help="written")
+    parser.add_argument("--output", type=Path, required=True, help="written")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    cli.run(main)
