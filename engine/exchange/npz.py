@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 _SPEC = "engine.spec"
 
+# What NumPy and zipfile raise for bytes that are no .npz (TypeError: a lone array;
+# NotImplementedError, RuntimeError: a zip file of another method, or encrypted).
+_UNREADABLE = (
+    ValueError, EOFError, OSError, KeyError, AttributeError, TypeError, RuntimeError,
+    NotImplementedError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
 
 def save(network: Network, path: Path) -> None:
     """Write spec and parameters; equal networks give equal bytes."""
@@ -74,12 +81,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Raises: CheckpointError if it is truncated, damaged or not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        # Opened here, for np.load leaves a file that it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise
-    except (ValueError, EOFError, OSError, KeyError, AttributeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except _UNREADABLE as error:
         raise CheckpointError(
             f"{path}: expected an .npz file of arrays, received a truncated, damaged or "
             f"foreign one ({type(error).__name__}: {error})"
