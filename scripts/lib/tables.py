@@ -43,7 +43,9 @@ def write_texts(
 def markdown(title: str, columns: Sequence[str], rows, notes: Iterable[str]) -> str:
     """Return a Markdown table under a heading, the notes below."""
     lines = [f"# {title}", "", _row(columns), _row("---" for _ in columns)]
-    lines += [_row(_text(row.get(c)).replace("|", "\\|") for c in columns) for row in rows]
+    lines += [
+        _row(_text(row.get(c)).replace("|", "\\|") for c in columns) for row in rows
+    ]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
 
 
