@@ -88,6 +88,6 @@ def read(path: Path) -> dict[str, np.ndarray]:
         raise
     except _UNREADABLE as error:
         raise CheckpointError(
-            f"{path}: expected an .npz file of arrays, received a truncated, damaged or "
-            f"foreign one ({type(error).__name__}: {error})"
+            f"{path}: expected an .npz file of arrays, received a truncated, damaged "
+            f"or foreign one ({type(error).__name__}: {error})"
         ) from None
