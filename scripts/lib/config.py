@@ -1,25 +1,30 @@
 """Reading and checking all of config/ before the first job.
 
-Each file is checked against its schema in workflow/schemas/, then the files against each
-other. An error names file and key, what was expected, what came, and the nearest known
-name.
+Each file is checked against its schema in workflow/schemas/, models, losses and
+optimisers by the engine that will build them, then the files against each other. Every
+problem found is told at once, each with file and key, what was expected, what came, and
+the nearest known name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import yaml
-
-from engine.errors import nearest
+from engine import losses, optimizers, spec
+from engine.errors import SpecError, nearest
+from scripts.lib.schema import problems, read_yaml
 
 KINDS = ("datasets", "augmentations", "protocols", "models", "experiments")
+SETTINGS = "config/config.yaml"
+_ID = r"[A-Za-z0-9_-]+"
 _SCALES = ("smoke", "demo", "paper")
 _DEFAULTS = {"data_dir": None, "download": False, "dataset": "auto"}
+# Beyond these a reader has seen enough.
+_SHOWN = 20
 
 
 class ConfigError(ValueError):
@@ -38,184 +43,218 @@ class Configs:
     experiments: dict[str, dict]
 
 
-def load_configs(base: Path, settings: Mapping[str, Any]) -> Configs:
+def load_configs(
+    base: Path, settings: Mapping[str, Any], given: Iterable[str] = ()
+) -> Configs:
     """Return the checked configuration.
 
     base: the project's folder; settings: config/config.yaml with what the command line
-    replaced.  Raises: ConfigError.
+    replaced; given: the keys that the command line gave, for the errors' texts.
+    Raises: ConfigError with one line for each problem.
     """
-    schemas = base / "workflow" / "schemas"
     settings = {**_DEFAULTS, **settings}
-    _validate(settings, schemas / "config.schema.yaml", "config/config.yaml")
-    read = {kind: _read_kind(base, kind, schemas) for kind in KINDS}
-    configs = Configs(settings, **read)
-    _known(
-        settings["experiments"],
-        configs.experiments,
-        "config/config.yaml",
-        "experiments",
-    )
-    if settings["dataset"] != "auto":
-        _known([settings["dataset"]], configs.datasets, "config/config.yaml", "dataset")
-    for name in configs.datasets:
-        _check_dataset(name, configs)
-    for name in configs.protocols:
-        _check_protocol(name, configs)
-    for name, experiment in configs.experiments.items():
-        if experiment["kind"] == "training":
-            _check_experiment(name, experiment, configs)
+    schemas = base / "workflow" / "schemas"
+    found = problems(settings, schemas / "config.schema.yaml", SETTINGS)
+    files = {kind: _read_kind(base, kind, found) for kind in KINDS}
+    configs = Configs(settings, **files)
+    # What refers to other files is looked at only where all files are well formed.
+    _raise(found or list(_all_problems(configs)), given)
     return configs
 
 
-def _read_kind(base: Path, kind: str, schemas: Path) -> dict[str, dict]:
-    schema = schemas / f"{kind.removesuffix('s')}.schema.yaml"
-    found = {}
+def _read_kind(base: Path, kind: str, found: list[str]) -> dict[str, dict]:
+    """Return the files of one kind by their ids; add to `found` what is wrong."""
+    schema = base / "workflow" / "schemas" / f"{kind.removesuffix('s')}.schema.yaml"
+    files = {}
     for path in sorted((base / "config" / kind).glob("*.yaml")):
         where = path.relative_to(base).as_posix()
-        found[path.stem] = _read_yaml(path, where)
-        _validate(found[path.stem], schema, where)
-    return found
+        if not re.fullmatch(_ID, path.stem):
+            found.append(
+                f"{where}: expected a file name of letters, digits, _ and -, received "
+                f"{path.stem!r}; the name is the id by which other files call it"
+            )
+        try:
+            files[path.stem] = read_yaml(path, where)
+        except ValueError as error:
+            found.append(str(error))
+        else:
+            found.extend(problems(files[path.stem], schema, where))
+    return files
 
 
-def _read_yaml(path: Path, where: str) -> Any:
+def _raise(found: list[str], given: Iterable[str]) -> None:
+    if not found:
+        return
+    for key in given:
+        found = [
+            line.replace(f"{SETTINGS}: {key}", f"--config {key}", 1)
+            if re.match(rf"{re.escape(SETTINGS)}: {re.escape(key)}\b", line)
+            else line.replace(
+                f"{SETTINGS}: unknown key {key!r}", f"--config: unknown key {key!r}", 1
+            )
+            for line in found
+        ]
+    more = len(found) - _SHOWN
+    if more > 0:
+        found = [*found[:_SHOWN], f"and {more} more"]
+    raise ConfigError("\n".join(found))
+
+
+def _all_problems(configs: Configs) -> Iterator[str]:
+    settings = configs.settings
+    names = [
+        ("experiments", name, configs.experiments) for name in settings["experiments"]
+    ]
+    if settings["dataset"] != "auto":
+        names.append(("dataset", settings["dataset"], ["auto", *configs.datasets]))
+    for key, name, known in names:
+        yield from _unknown([name], known, SETTINGS, key)
+    for name in configs.datasets:
+        yield from _dataset_problems(name, configs)
+    for name in configs.protocols:
+        yield from _protocol_problems(name, configs)
+    for name, model in configs.models.items():
+        yield from _engine_problems(spec.read_spec, model, f"config/models/{name}.yaml")
+    for name, experiment in configs.experiments.items():
+        if experiment["kind"] == "training":
+            yield from _experiment_problems(name, experiment, configs)
+        elif "model" in experiment:
+            where = f"config/experiments/{name}.yaml"
+            yield from _unknown([experiment["model"]], configs.models, where, "model")
+
+
+def _engine_problems(read: Callable, value: Any, where: str) -> Iterator[str]:
+    """Yield what the engine says when it reads a part of the configuration."""
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: expected YAML: {error}") from None
+        read(value)
+    except SpecError as error:
+        yield f"{where}: {error}"
 
 
-def _validate(value: Any, schema_path: Path, where: str) -> None:
-    """Raise ConfigError for the first thing that the schema refuses."""
-    schema = _read_yaml(schema_path, schema_path.name)
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.path)))
-    if errors:
-        error = _deepest(errors[0])
-        key = ".".join(map(str, error.absolute_path))
-        raise ConfigError(f"{where}: {f'{key}: ' if key else ''}{_explain(error)}")
-
-
-def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Of a choice of schemas, take the complaint that lies deepest in the value."""
-    while error.context:
-        error = max(error.context, key=lambda e: len(e.absolute_path))
-    return error
-
-
-def _explain(error: jsonschema.ValidationError) -> str:
-    """Return what was expected and what came, in words."""
-    rule, wanted, value = error.validator, error.validator_value, error.instance
-    if rule == "additionalProperties" and isinstance(value, Mapping):
-        known = list(error.schema.get("properties", {}))
-        unknown = [key for key in value if key not in known]
-        return (
-            f"unknown key {unknown[0]!r}{nearest(unknown[0], known)}; "
-            f"known: {', '.join(known)}"
-        )
-    if rule == "required":
-        missing = [key for key in wanted if key not in value]
-        return f"the key {missing[0]!r} is missing"
-    if rule == "enum":
-        listed = ", ".join(str(w).lower() if w is True else str(w) for w in wanted)
-        return f"expected one of {listed}, received {value!r}{nearest(value, map(str, wanted))}"
-    texts = {
-        "type": f"a value of type {wanted}",
-        "minimum": f"a number of at least {wanted}",
-        "maximum": f"a number of at most {wanted}",
-        "exclusiveMinimum": f"a number above {wanted}",
-        "exclusiveMaximum": f"a number below {wanted}",
-        "minItems": f"at least {wanted} entries",
-        "maxItems": f"at most {wanted} entries",
-        "minProperties": f"at least {wanted} keys",
-        "maxProperties": f"at most {wanted} keys",
-        "minLength": "a text that is not empty",
-        "uniqueItems": "entries that differ from each other",
-        "pattern": f"a text like {wanted}",
-        "const": f"{wanted!r}",
-    }
-    return f"expected {texts.get(rule, error.message)}, received {value!r}"
-
-
-def _known(names: Iterable[str], known: Mapping, where: str, key: str) -> None:
+def _unknown(
+    names: Iterable[str], known: Iterable[str], where: str, key: str
+) -> Iterator[str]:
+    known = list(known)
     for name in names:
         if name not in known:
-            raise ConfigError(
-                f"{where}: {key}: unknown {name!r}{nearest(name, known)}; "
-                f"known: {', '.join(known)}"
+            yield (
+                f"{where}: {key}: expected one of {', '.join(known)}, received "
+                f"{name!r}{nearest(name, known)}"
             )
 
 
-def _check_dataset(name: str, configs: Configs) -> None:
+def _dataset_problems(name: str, configs: Configs) -> Iterator[str]:
     config, where = configs.datasets[name], f"config/datasets/{name}.yaml"
-    _known([config["stratify"]], dict.fromkeys(config["factors"]), where, "stratify")
+    yield from _unknown([config["stratify"]], config["factors"], where, "stratify")
     if "stand_in" in config:
-        _known([config["stand_in"]], configs.datasets, where, "stand_in")
-        stand_in = configs.datasets[config["stand_in"]]
-        if stand_in["kind"] != "embedded":
-            raise ConfigError(
-                f"{where}: stand_in: expected an embedded data set, received "
-                f"{config['stand_in']!r} of kind {stand_in['kind']!r}"
-            )
+        generated = [n for n, c in configs.datasets.items() if c["kind"] == "embedded"]
+        yield from _unknown([config["stand_in"]], generated, where, "stand_in")
     if config["kind"] == "embedded":
         drawings, children = (config["embedded"][k] for k in ("drawings", "children"))
         if not children <= drawings <= 3 * children:
-            raise ConfigError(
+            yield (
                 f"{where}: embedded.drawings: expected {children} ... {3 * children} "
                 f"for {children} children, received {drawings}"
             )
 
 
-def _check_protocol(name: str, configs: Configs) -> None:
+def _protocol_problems(name: str, configs: Configs) -> Iterator[str]:
     config, where = configs.protocols[name], f"config/protocols/{name}.yaml"
-    if config["augmentation"] is not None:
-        _known([config["augmentation"]], configs.augmentations, where, "augmentation")
-    if (config["unit"] == "row") != (config["augmentation"] is not None):
-        raise ConfigError(
-            f"{where}: augmentation: expected one if and only if the unit is row, "
-            f"received {config['augmentation']!r} with the unit {config['unit']!r}"
+    wanted, unit = config["augmentation"], config["unit"]
+    if wanted is not None:
+        yield from _unknown([wanted], configs.augmentations, where, "augmentation")
+    if (unit == "row") != (wanted is not None):
+        expected = "the one whose copies are dealt" if unit == "row" else "null"
+        yield (
+            f"{where}: augmentation: expected {expected} for the unit {unit!r}, "
+            f"received {wanted!r}"
         )
-    if config["leaks"] != (config["unit"] == "row"):
-        raise ConfigError(
-            f"{where}: leaks: expected {config['unit'] == 'row'} for the unit "
-            f"{config['unit']!r} (copies of one drawing stand on two sides only if rows "
-            f"are dealt), received {config['leaks']}"
+    if config["leaks"] != (unit == "row"):
+        yield (
+            f"{where}: leaks: expected {str(unit == 'row').lower()} for the unit "
+            f"{unit!r} (copies of one drawing stand on two sides only if rows are "
+            f"dealt), received {str(config['leaks']).lower()}"
         )
 
 
-def _check_experiment(name: str, config: Mapping, configs: Configs) -> None:
+def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterator[str]:
     where = f"config/experiments/{name}.yaml"
-    _known(config["datasets"], configs.datasets, where, "datasets")
-    _known([config["augmentation"]], configs.augmentations, where, "augmentation")
-    _known(config["protocols"], configs.protocols, where, "protocols")
-    for protocol in config["protocols"]:
-        wanted = configs.protocols[protocol]["augmentation"]
-        if wanted not in (None, config["augmentation"]):
-            raise ConfigError(
-                f"{where}: protocols: {protocol} deals the copies of {wanted!r}, but the "
-                f"experiment's augmentation is {config['augmentation']!r}"
-            )
-    recorded = {f for d in config["datasets"] for f in configs.datasets[d]["factors"]}
-    for variant, settings in config["variants"].items():
-        key = f"variants.{variant}"
-        _known([settings["model"]], configs.models, where, f"{key}.model")
-        _known(
-            settings["target"], dict.fromkeys(sorted(recorded)), where, f"{key}.target"
+    wanted = config["augmentation"]
+    yield from _unknown(config["datasets"], configs.datasets, where, "datasets")
+    yield from _unknown([wanted], configs.augmentations, where, "augmentation")
+    yield from _unknown(config["protocols"], configs.protocols, where, "protocols")
+    first = configs.datasets.get(config["datasets"][0], {})
+    if first and first["kind"] != "embedded" and "stand_in" not in first:
+        yield (
+            f"{where}: datasets: {config['datasets'][0]} comes first, so its file must "
+            "name a `stand_in` for runs without data"
         )
-        if settings["task"] == "regression" and settings["target"] != ["age_months"]:
-            raise ConfigError(
-                f"{where}: {key}.target: expected [age_months] for a regression, "
-                f"received {settings['target']}"
+    for protocol in config["protocols"]:
+        dealt = configs.protocols.get(protocol, {}).get("augmentation")
+        if dealt not in (None, wanted):
+            yield (
+                f"{where}: protocols: {protocol} deals the copies of {dealt!r}, but "
+                f"the experiment's augmentation is {wanted!r}"
             )
-        for scale in _SCALES:
-            recipe = {
-                **config["recipe"],
-                **config["scales"][scale].get("recipe", {}),
-                **settings.get("recipe", {}),
-            }
-            needed = ["optimizer", "batch_size", "passes", "tolerance"]
-            needed += ["target_scale"] if settings["task"] == "regression" else []
-            for setting in needed:
-                if setting not in recipe:
-                    raise ConfigError(
-                        f"{where}: {key}: the recipe has no {setting!r} at scale {scale}"
-                    )
+    for variant in config["variants"]:
+        yield from _variant_problems(where, config, variant, configs)
+
+
+def _variant_problems(
+    where: str, config: Mapping, variant: str, configs: Configs
+) -> Iterator[str]:
+    settings, key = config["variants"][variant], f"variants.{variant}"
+    yield from _unknown([settings["model"]], configs.models, where, f"{key}.model")
+    sets = [configs.datasets[d] for d in config["datasets"] if d in configs.datasets]
+    recorded = dict.fromkeys(factor for d in sets for factor in d["factors"])
+    yield from _unknown(settings["target"], recorded, where, f"{key}.target")
+    regression = settings["task"] == "regression"
+    if regression and settings["target"] != ["age_months"]:
+        yield (
+            f"{where}: {key}.target: expected [age_months] for a regression, received "
+            f"{settings['target']}"
+        )
+    yield from _engine_problems(losses.parse, settings["loss"], f"{where}: {key}")
+    known = settings["loss"] in losses.LOSSES
+    if known and regression == losses.parse(settings["loss"]).takes_classes():
+        yield (
+            f"{where}: {key}.loss: expected a loss for a {settings['task']}, received "
+            f"{settings['loss']!r}"
+        )
+    published, metric = settings["published"], "mape" if regression else "accuracy"
+    if published is not None and published["metric"] != metric:
+        yield (
+            f"{where}: {key}.published.metric: expected {metric} for a "
+            f"{settings['task']}, received {published['metric']!r}"
+        )
+    for scale in _SCALES:
+        yield from _recipe_problems(where, config, variant, scale)
+
+
+def merged_recipe(config: Mapping, variant: str, scale: str) -> dict[str, Any]:
+    """Return how a variant is trained: the experiment's recipe, then the variant's own,
+    then the scale's, which says how much is done rather than what.
+    """
+    return {
+        **config["recipe"],
+        **config["variants"][variant].get("recipe", {}),
+        **config["scales"][scale].get("recipe", {}),
+    }
+
+
+def _recipe_problems(
+    where: str, config: Mapping, variant: str, scale: str
+) -> Iterator[str]:
+    recipe = merged_recipe(config, variant, scale)
+    needed = ["optimizer", "batch_size", "passes", "tolerance"]
+    if config["variants"][variant]["task"] == "regression":
+        needed.append("target_scale")
+    for setting in needed:
+        if setting not in recipe:
+            yield (
+                f"{where}: variants.{variant}: the recipe has no {setting!r} at the "
+                f"scale {scale}"
+            )
+    if "optimizer" in recipe:
+        place = f"{where}: variants.{variant}: recipe"
+        yield from _engine_problems(optimizers.parse, recipe["optimizer"], place)

@@ -1,7 +1,8 @@
 """Reading YAML and checking it against a schema, with problems told in plain words.
 
 YAML as people write it: a key given twice is refused (PyYAML keeps the last without a
-word), and 1e-3 is a number (YAML 1.1, which PyYAML follows, makes it a text).
+word), so is a key that is no text (`on` and `1` are none in YAML 1.1, which PyYAML
+follows), and 1e-3 is a number (a text in YAML 1.1).
 """
 
 from __future__ import annotations
@@ -42,19 +43,24 @@ _RULES = {
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, but for keys given twice and numbers such as 1e-3."""
+    """PyYAML's safe loader, but for keys and for numbers such as 1e-3."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen: dict[Any, int] = {}
+        lines: dict[str, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
-            if isinstance(key, str | int | float | bool) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} is given twice, in lines {seen[key]} "
-                    f"and {line}; leave one of them out"
+            problem = None
+            if not isinstance(key, str):
+                problem = f"the key {key!r} in line {line} is no text; put it in quotes"
+            elif key in lines:
+                problem = (
+                    f"the key {key!r} is given twice, in lines {lines[key]} and "
+                    f"{line}; leave one of them out"
                 )
-            seen[key] = line
+            if problem:
+                raise yaml.constructor.ConstructorError(problem=problem)
+            lines[key] = line
         return super().construct_mapping(node, deep)
 
 
@@ -77,7 +83,7 @@ def read_yaml(path: Path, where: str) -> Any:
 
 
 def problems(value: Any, schema: Path, where: str) -> list[str]:
-    """Return one line for each thing that a schema refuses, in the order of the keys."""
+    """Return a line for each thing that a schema refuses, in the order of the keys."""
     found = _validator(schema).iter_errors(value)
     lines: dict[str, None] = {}
     for error in sorted(found, key=lambda e: list(map(str, e.absolute_path))):

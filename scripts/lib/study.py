@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import datasets
-from scripts.lib.config import ConfigError, Configs, load_configs
+from scripts.lib import datasets, deviations
+from scripts.lib.config import ConfigError, Configs, load_configs, merged_recipe
 
 
 class Study:
     """All lookups of the rules. Make one with `load_study`."""
 
-    def __init__(self, configs: Configs):
-        self.configs = configs
+    def __init__(self, configs: Configs, base: Path):
+        self.configs, self.base = configs, base
         settings = configs.settings
         self.scale: str = settings["scale"]
         self.seeds: list[int] = settings["seeds"]
@@ -111,13 +111,8 @@ class Study:
         return next(s for s in values if values[s] == values[self.scale])
 
     def recipe(self, experiment: str, variant: str) -> dict[str, Any]:
-        """Return how a variant is trained: experiment, then scale, then variant."""
-        config = self.experiments[experiment]
-        return {
-            **config["recipe"],
-            **config["scales"][self.scale].get("recipe", {}),
-            **self.variant(experiment, variant).get("recipe", {}),
-        }
+        """Return how a variant is trained at the scale."""
+        return merged_recipe(self.experiments[experiment], variant, self.scale)
 
     def task(self, experiment: str, variant: str, protocol: str) -> str:
         """Return what one training is asked to do, as JSON."""
@@ -164,6 +159,11 @@ class Study:
             }
         )
 
+    @property
+    def deviations_digest(self) -> str:
+        """Return a hash of the project's DEVIATION comments, which the report lists."""
+        return self.digest(" ".join(entry) for entry in deviations.collect(self.base))
+
     @staticmethod
     def digest(names: Iterable[str]) -> str:
         """Return a short hash of a list of names."""
@@ -175,7 +175,7 @@ def load_study(base: Path, overrides: Mapping[str, Any]) -> Study:
 
     Raises: ConfigError, DatasetError; before any job.
     """
-    return Study(load_configs(base, overrides))
+    return Study(load_configs(base, overrides), base)
 
 
 def _json(value: Any) -> str:

@@ -13,6 +13,11 @@ def results_of(experiment):
     ]
 
 
+# The report's opening page (workflow/report/workflow.rst) shows the summary.
+SUMMARY = Path("results/report/summary.rst")
+config["summary"] = SUMMARY.read_text("utf-8") if SUMMARY.exists() else ""
+
+
 def all_results():
     files = [file for name in STUDY.experiments for file in results_of(name)]
     return files + (["results/figures/leak.png"] if STUDY.trained else [])

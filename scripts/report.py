@@ -1,0 +1,134 @@
+"""Step `report`: say in plain words what was reproduced, computed from the tables alone."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from scripts.lib import cli, deviations
+from scripts.lib.files import write_text
+
+# A published value is reached if ours is as good, or closer than this many points.
+_TOLERANCE = 1.0
+
+
+def make_summary(tables: Sequence[Path], xor: Path | None, output: Path) -> None:
+    """Write the report's opening page as reStructuredText."""
+    lines = ["What was reproduced, and what was not", "=" * 37, ""]
+    if xor is not None:
+        lines += _xor_lines(_read(xor))
+    read = [_read(path) for path in tables]
+    for path, rows in zip(tables, read, strict=True):
+        lines += _experiment_lines(path.stem, rows)
+    found = deviations.collect(Path(__file__).resolve().parents[1])
+    if found:
+        lines += _heading("Choices of ours where a document is silent")
+        lines += [f"* {text} (``{place}``)" for place, text in found]
+    write_text(output, "\n".join([*lines, ""]))
+
+
+def _xor_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    first, last = rows[0], rows[-1]
+    return [
+        *_heading("XOR (S2 Fig. 3)"),
+        f"The engine's own layers, in float64: the loss falls from {first['loss']} to "
+        f"{last['loss']} in {last['step']} steps. The test suite compares every digit of "
+        "this table with the document's.",
+        "",
+    ]
+
+
+def _experiment_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:
+    models = [r for r in rows if r["seconds"]]
+    lines = _heading(name)
+    if not models:
+        return [*lines, "Nothing of it could be run.", ""]
+    about = models[0]
+    lines.append(
+        f"Data: **{about['dataset']}** ({about['status']}), scale {about['scale']}, "
+        f"seeds {about['seeds']}."
+    )
+    if about["status"] == "stand-in":
+        lines.append(
+            "The drawings are **generated**. What follows shows how the protocols behave; "
+            "it neither confirms nor refutes a published number."
+        )
+    lines.append("")
+    for variant in dict.fromkeys(r["variant"] for r in rows):
+        mine = [r for r in rows if r["variant"] == variant]
+        lines += [f"* {_sentence(variant, mine)}"]
+    return [*lines, ""]
+
+
+def _sentence(variant: str, rows: Sequence[Mapping[str, str]]) -> str:
+    models = [r for r in rows if r["seconds"]]
+    if not models:
+        return f"**{variant}**: {rows[0]['note']}."
+    unit = "MAPE" if rows[0]["metric"] == "mape" else "accuracy"
+    published = models[0]["published"]
+    told = f"published {published} % ({models[0]['published_where']})"
+    parts = [f"**{variant}** ({unit}; {told if published else 'nothing published'})"]
+    for row in models:
+        sd = f" ± {float(row['sd']):.2f}" if row["sd"] else ""
+        kind = "leaks" if row["leaks"] == "yes" else "no leak"
+        text = f"{row['protocol']} ({kind}): {float(row['ours']):.2f}{sd} %"
+        if published:
+            text += f", {verdict(row)}"
+        trivial = best_trivial(row, rows)
+        if trivial is not None:
+            text += f"; {trivial['model']}: {float(trivial['ours']):.2f} %"
+        parts.append(text)
+    return ". ".join(parts) + "."
+
+
+def verdict(row: Mapping[str, str]) -> str:
+    """Return whether a row of a table reaches its published value, in words.
+
+    Reached: as good as published, or within one point of it.
+    """
+    ours, published = float(row["ours"]), float(row["published"].split()[-1])
+    behind = ours - published if row["metric"] == "mape" else published - ours
+    if behind <= 0:
+        word = "reached"
+    elif behind <= _TOLERANCE:
+        word = f"reached to within {_TOLERANCE:.0f} point"
+    else:
+        word = f"not reached, {behind:.2f} points behind"
+    return f"{word} (other data)" if row["status"] != "official" else word
+
+
+def best_trivial(
+    row: Mapping[str, str], rows: Iterable[Mapping[str, str]]
+) -> Mapping[str, str] | None:
+    """Return the best trivial baseline under the same protocol as `row`."""
+    same = [r for r in rows if r["protocol"] == row["protocol"] and r["ours"]]
+    trivial = [r for r in same if not r["seconds"]]
+    if not trivial:
+        return None
+    choose = min if row["metric"] == "mape" else max
+    return choose(trivial, key=lambda r: float(r["ours"]))
+
+
+def _heading(text: str) -> list[str]:
+    return [text, "-" * len(text), ""]
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=Path, nargs="*", default=[], help="CSV files")
+    parser.add_argument("--xor", type=Path, help="xor.csv")
+    parser.add_argument("--output", type=Path, required=True, help="written, .rst")
+    args = parser.parse_args()
+    make_summary(args.tables, args.xor, args.output)
+
+
+if __name__ == "__main__":
+    cli.run(main)
