@@ -14,7 +14,7 @@ from engine.backends.base import Array, Backend
 from engine.devices import open_device
 from engine.errors import InputError, nearest
 from engine.layers import Layer, Parameter
-from engine.plan import Plan
+from engine.plan import Plan, quiet
 from engine.spec import read_spec
 
 _KEPT_PLANS = 6
@@ -168,6 +168,7 @@ class Network:
         """Return the loss, the mean over the samples, in evaluation mode.
 
         t: int (N,) classes or float (N, ...) values.
+        Raises: InputError; NumericsError if the loss is not finite.
         """
         return self.evaluate(x, t, batch_size=batch_size)[0]
 
@@ -178,6 +179,7 @@ class Network:
         x = self.check_input(x)
         return self._evaluate(x, self.check_targets(t, len(x)), batch_size)
 
+    @quiet
     def _evaluate(
         self, x: np.ndarray, t: np.ndarray | None, batch_size: int
     ) -> tuple[float, np.ndarray]:
@@ -188,7 +190,9 @@ class Network:
             plan.run(x[part])
             outputs[part] = self.backend.get(plan.z)
             if t is not None:
-                total += float(plan.run_loss(t[part]).sum())
+                losses = plan.run_loss(t[part])
+                plan.check_finite(losses, self.backend.state.step)
+                total += float(losses.sum())
         return total * self.loss_function.scale(max(len(x), 1)), outputs
 
     def gradients(self, x: Any, t: Any) -> dict[str, np.ndarray]:

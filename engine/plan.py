@@ -13,6 +13,9 @@ from engine.layers import Bound, Stage
 if TYPE_CHECKING:
     from engine.network import Network
 
+# NaN and infinity are looked for and named (check_finite); NumPy need not warn of them.
+quiet = np.errstate(all="ignore")
+
 
 class Plan:
     """Arrays and stages of `network` for batches of n samples.
@@ -98,12 +101,14 @@ class Plan:
         self.backward.append(self.backend.add(arrays, total))
         return total
 
+    @quiet
     def run(self, x: np.ndarray) -> None:
         """Run the forward pass on the host's x (n, *input shape)."""
         self.backend.put(self.x, x)
         for stage in self.forward:
             stage()
 
+    @quiet
     def run_loss(self, t: np.ndarray) -> np.ndarray:
         """Return the samples' losses, float64 (n,); in training also compute dz.
 
@@ -127,6 +132,7 @@ class Plan:
             kind, self.z, target, self.dz, self.losses, scale
         )
 
+    @quiet
     def run_backward(self) -> None:
         """Run the backward pass; gradients then stand in the network's flat array."""
         for stage in self.backward:

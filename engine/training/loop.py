@@ -15,6 +15,7 @@ from engine import optimizers, random
 from engine.backends.base import Array
 from engine.errors import InputError
 from engine.network import Network
+from engine.plan import quiet
 from engine.training import checkpoint as checkpoints
 from engine.training.early_stopping import EarlyStopping
 from engine.training.history import History
@@ -64,6 +65,7 @@ class Trainer:
         losses = self._step(x, t)
         return float(losses.sum()) * self.network.loss_function.scale(len(x))
 
+    @quiet
     def _step(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
         state = self.network.backend.state
         factor = 1.0 if self.schedule is None else self.schedule(self.steps)
