@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class EarlyStopping:
     """Stop after `tolerance` passes in a row without a better score.
 
-    better: "lower" or "higher". Equal is not better. Source: S0 4.4.2.
+    better: "lower" or "higher". Equal is not better, NaN never is. Source: S0 4.4.2.
     """
 
     tolerance: int
@@ -22,7 +22,8 @@ class EarlyStopping:
     def see(self, score: float, number: int) -> bool:
         """Take the score of pass `number`; return whether it is the best so far."""
         sign = 1.0 if self.better == "lower" else -1.0
-        if self.best_pass and not sign * score < sign * self.best:
+        improved = not self.best_pass or sign * score < sign * self.best
+        if not improved or math.isnan(score):
             self.waited += 1
             return False
         self.best, self.best_pass, self.waited = score, number, 0
