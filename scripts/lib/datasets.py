@@ -94,10 +94,13 @@ def _where_from(config: Mapping[str, Any]) -> str:
     return f"it comes from {config['address']}; lay it out there by hand"
 
 
-def data_dir_of(config: Mapping[str, Any]) -> Path | None:
-    """Return data_dir of the configuration, else of IGNET_DATA_DIR, as a full path."""
+def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | None:
+    """Return data_dir of the configuration, else of IGNET_DATA_DIR, as a full path.
+
+    A relative one is seen from the folder `here`, by default the current one.
+    """
     value = config.get("data_dir") or os.environ.get("IGNET_DATA_DIR")
-    return Path(value).expanduser().absolute() if value else None
+    return (here or Path.cwd()) / Path(value).expanduser() if value else None
 
 
 def list_images(folder: Path, title: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is to be run: the checked configuration, resolved for one scale and one data_dir.
+"""What is to be run: the checked configuration at one scale, with one data_dir.
 
 The rules look everything up here; nothing is read twice, and nothing slow is imported.
 """
@@ -18,7 +18,7 @@ from scripts.lib.config import ConfigError, Configs, load_configs, merged_recipe
 class Study:
     """All lookups of the rules. Make one with `load_study`."""
 
-    def __init__(self, configs: Configs, base: Path):
+    def __init__(self, configs: Configs, base: Path, data_dir: Path | None = None):
         self.configs, self.base = configs, base
         settings = configs.settings
         self.scale: str = settings["scale"]
@@ -28,7 +28,6 @@ class Study:
         self.datasets = configs.datasets
         self.augmentations = configs.augmentations
         self.protocols = configs.protocols
-        data_dir = datasets.data_dir_of(settings)
         self.choices = {
             name: datasets.choose(
                 experiment["datasets"],
@@ -47,7 +46,7 @@ class Study:
 
     @property
     def remarks(self) -> list[str]:
-        """What a user must be told at the end: which data were not the documents' own."""
+        """What a user must be told: which data were not the documents' own."""
         return [
             f"Note: {name} ran on {c.dataset}, a generated stand-in for "
             f"{c.stands_in_for or 'real drawings'}; set data_dir to use real drawings."
@@ -100,7 +99,7 @@ class Study:
         return self._first_like(self.augmentations[augmentation]["copies"])
 
     def protocol_scale(self, protocol: str) -> str:
-        """Return the first scale with the same folds (and copies, where rows are dealt)."""
+        """Return the first scale with the same folds (and copies, if rows are dealt)."""
         config = self.protocols[protocol]
         name = config["augmentation"]
         copies = self.augmentations[name]["copies"] if name else config["folds"]
@@ -170,12 +169,22 @@ class Study:
         return hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]
 
 
-def load_study(base: Path, overrides: Mapping[str, Any]) -> Study:
+def load_study(
+    base: Path,
+    settings: Mapping[str, Any],
+    *,
+    given: Iterable[str] = (),
+    here: Path | None = None,
+) -> Study:
     """Return the study that config/ and the command line's settings describe.
 
+    base: the project's folder; settings: config/config.yaml with what the command line
+    replaced; given: the keys that it replaced; here: the folder that a relative
+    data_dir is seen from, by default the current one.
     Raises: ConfigError, DatasetError; before any job.
     """
-    return Study(load_configs(base, overrides), base)
+    configs = load_configs(base, settings, given)
+    return Study(configs, base, datasets.data_dir_of(configs.settings, here))
 
 
 def _json(value: Any) -> str:

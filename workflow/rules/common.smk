@@ -8,6 +8,8 @@ from pathlib import Path
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE))
 
+from snakemake.exceptions import WorkflowError
+
 from scripts.lib import datasets, embedded, provenance
 from scripts.lib.study import load_study
 
@@ -15,8 +17,19 @@ from scripts.lib.study import load_study
 # user stands and whether the virtual environment is activated or not.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["PYTHONPATH"] = str(BASE)
+# Without it a folder `scripts` where the user stands would be run instead.
+os.environ["PYTHONSAFEPATH"] = "1"
 
-STUDY = load_study(BASE, config)
+try:
+    # A relative data_dir is seen from where the user stands, not from --directory.
+    STUDY = load_study(
+        BASE,
+        config,
+        given=workflow.config_settings.overwrite_config,
+        here=Path(workflow.workdir_init),
+    )
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
 RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}"
 
 
