@@ -99,7 +99,7 @@ class Study:
         return self._first_like(self.augmentations[augmentation]["copies"])
 
     def protocol_scale(self, protocol: str) -> str:
-        """Return the first scale with the same folds (and copies, if rows are dealt)."""
+        """Return the first scale with the same folds, and copies if rows are dealt."""
         config = self.protocols[protocol]
         name = config["augmentation"]
         copies = self.augmentations[name]["copies"] if name else config["folds"]
