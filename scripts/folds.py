@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True, help="labels.csv")
     parser.add_argument("--images", type=Path, required=True, help="images.npz")
     parser.add_argument("--protocol", type=Path, required=True, help="its YAML file")
-    parser.add_argument("--augmentation", type=Path, help="YAML file, where rows are dealt")
+    parser.add_argument(
+        "--augmentation", type=Path, help="YAML file, where rows are dealt"
+    )
     parser.add_argument("--dataset", type=Path, required=True, help="its YAML file")
     parser.add_argument("--scale", choices=("smoke", "demo", "paper"), required=True)
     parser.add_argument("--seed", type=int, default=0)

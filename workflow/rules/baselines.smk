@@ -5,7 +5,6 @@
 rule baselines:
     """Score chance, majority, nearest neighbour and a linear model on the same folds."""
     input:
-        images=data_of("images.npz"),
         labels=data_of("labels.csv"),
         augmented=augmented_of,
         folds=folds_of,
@@ -21,6 +20,6 @@ rule baselines:
     threads: 1
     shell:
         "python -m scripts.baselines --augmented {input.augmented:q}"
-        " --images {input.images:q} --labels {input.labels:q} --folds {input.folds:q}"
+        " --labels {input.labels:q} --folds {input.folds:q}"
         " --protocol {input.protocol:q} --target {params.target:q} --task {params.task}"
         " --output {output:q} 2> {log:q}"
