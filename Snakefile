@@ -36,6 +36,14 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        all_results(),
+        "results/report/summary.rst",
+
+
 onsuccess:
     print("\n".join(closing_lines()))
 

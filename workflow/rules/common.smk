@@ -84,6 +84,29 @@ def folds_of(wildcards):
     return f"{folder}/folds/{wildcards.protocol}.json"
 
 
+def augmentation_option(wildcards):
+    """Option of scripts.folds that names the recipe whose copies are dealt."""
+    name = STUDY.protocols[wildcards.protocol]["augmentation"]
+    return f"--augmentation {config_file('augmentations', name)}" if name else ""
+
+
+def label_sources(wildcards):
+    """What labels depend on beside names: source.json, and labels.csv if there is one."""
+    files = [f"results/data/{wildcards.dataset}/source.json"]
+    if STUDY.datasets[wildcards.dataset]["kind"] == "labels_csv":
+        files.append(f"{folder_of(wildcards)}/labels.csv")
+    return files
+
+
+def carried_weights(wildcards):
+    """Where a protocol carries weights over: the model of the fold before."""
+    carried = STUDY.protocols[wildcards.protocol]["weights"] == "carried"
+    if not carried or wildcards.fold == "0":
+        return []
+    before = {**wildcards, "fold": int(wildcards.fold) - 1}
+    return RUN.format(**before) + "/model.npz"
+
+
 def trainings_of(experiment, name):
     """The file `name` of every training of an experiment."""
     return [
@@ -100,6 +123,23 @@ def trainings_of(experiment, name):
 def task_of(wildcards):
     """What one training is asked to do, as JSON: a change of it reruns that training."""
     return STUDY.task(wildcards.experiment, wildcards.variant, wildcards.protocol)
+
+
+def results_of(experiment):
+    """Tables and figures of one experiment."""
+    if experiment == "xor":
+        return ["results/tables/xor.csv", "results/tables/xor_weights.csv"]
+    return [
+        f"results/tables/{experiment}.csv",
+        f"results/figures/{experiment}-profiles.png",
+        f"results/figures/{experiment}-augmentation.png",
+    ]
+
+
+def all_results():
+    """Tables and figures of all experiments that are chosen."""
+    files = [file for name in STUDY.experiments for file in results_of(name)]
+    return files + (["results/figures/leak.png"] if STUDY.trained else [])
 
 
 def closing_lines():

@@ -2,11 +2,6 @@
 # Makes:  results/data/DATASET/folds/PROTOCOL.json
 
 
-def augmentation_option(wildcards):
-    name = STUDY.protocols[wildcards.protocol]["augmentation"]
-    return f"--augmentation {config_file('augmentations', name)}" if name else ""
-
-
 rule folds:
     """Deal the drawings, or their copies, to training, validation and test."""
     input:

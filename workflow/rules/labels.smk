@@ -2,14 +2,6 @@
 # Makes:  results/data/DATASET/{labels,rejected}.csv
 
 
-def label_sources(wildcards):
-    """What labels depend on beside names: source.json, and labels.csv where there is one."""
-    files = [f"results/data/{wildcards.dataset}/source.json"]
-    if STUDY.datasets[wildcards.dataset]["kind"] == "labels_csv":
-        files.append(f"{folder_of(wildcards)}/labels.csv")
-    return files
-
-
 rule labels:
     """Read the labels; list every name that cannot be used, with the reason."""
     input:

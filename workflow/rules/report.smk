@@ -2,33 +2,9 @@
 # Makes:  results/report/summary.rst, results/report/report.html, and the named targets
 
 
-def results_of(experiment):
-    """Tables and figures of one experiment."""
-    if experiment == "xor":
-        return ["results/tables/xor.csv", "results/tables/xor_weights.csv"]
-    return [
-        f"results/tables/{experiment}.csv",
-        f"results/figures/{experiment}-profiles.png",
-        f"results/figures/{experiment}-augmentation.png",
-    ]
-
-
 # The report's opening page (workflow/report/workflow.rst) shows the summary.
 SUMMARY = Path("results/report/summary.rst")
 config["summary"] = SUMMARY.read_text("utf-8") if SUMMARY.exists() else ""
-
-
-def all_results():
-    files = [file for name in STUDY.experiments for file in results_of(name)]
-    return files + (["results/figures/leak.png"] if STUDY.trained else [])
-
-
-rule all:
-    default_target: True
-    localrule: True
-    input:
-        all_results(),
-        "results/report/summary.rst",
 
 
 rule summary:

@@ -2,15 +2,6 @@
 # Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/seedK/foldJ/{history.csv,training.json,model.npz}
 
 
-def carried_weights(wildcards):
-    """Where a protocol carries weights over: the model of the fold before."""
-    carried = STUDY.protocols[wildcards.protocol]["weights"] == "carried"
-    if not carried or wildcards.fold == "0":
-        return []
-    before = {**wildcards, "fold": int(wildcards.fold) - 1}
-    return RUN.format(**before) + "/model.npz"
-
-
 rule train:
     """Train one fold; never reads the test part."""
     input:
