@@ -38,10 +38,16 @@ include: "workflow/rules/report.smk"
 
 rule all:
     default_target: True
+    input:
+        "results/report/report.html",
     localrule: True
+
+
+rule results:
     input:
         all_results(),
         "results/report/summary.rst",
+    localrule: True
 
 
 onsuccess:

@@ -52,7 +52,7 @@ def load_configs(
     replaced; given: the keys that the command line gave, for the errors' texts.
     Raises: ConfigError with one line for each problem.
     """
-    settings = {**_DEFAULTS, **settings}
+    settings = {**_DEFAULTS, **_typed(settings, given)}
     schemas = base / "workflow" / "schemas"
     found = problems(settings, schemas / "config.schema.yaml", SETTINGS)
     files = {kind: _read_kind(base, kind, found) for kind in KINDS}
@@ -60,6 +60,29 @@ def load_configs(
     # What refers to other files is looked at only where all files are well formed.
     _raise(found or list(_all_problems(configs)), given)
     return configs
+
+
+def _typed(settings: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
+    """Return the settings with those of the command line as they are meant.
+
+    Snakemake takes `seeds=[0,1]` for a list of texts, `data_dir=2024` for a number, and
+    `download=true` for a text.
+    """
+    typed = dict(settings)
+    for key in {"seeds", "experiments"} & set(given):
+        value = typed[key]
+        entries = value if isinstance(value, list) else str(value).split(",")
+        typed[key] = [_number(entry) if key == "seeds" else entry for entry in entries]
+    if "data_dir" in given and isinstance(typed["data_dir"], int | float):
+        typed["data_dir"] = str(typed["data_dir"])
+    if "download" in given:
+        words = {"true": True, "false": False}
+        typed["download"] = words.get(str(typed["download"]).lower(), typed["download"])
+    return typed
+
+
+def _number(text: Any) -> Any:
+    return int(text) if re.fullmatch(r"\d+", str(text)) else text
 
 
 def _read_kind(base: Path, kind: str, found: list[str]) -> dict[str, dict]:

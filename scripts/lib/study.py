@@ -19,7 +19,7 @@ class Study:
     """All lookups of the rules. Make one with `load_study`."""
 
     def __init__(self, configs: Configs, base: Path, data_dir: Path | None = None):
-        self.configs, self.base = configs, base
+        self.configs, self.base, self.data_dir = configs, base, data_dir
         settings = configs.settings
         self.scale: str = settings["scale"]
         self.seeds: list[int] = settings["seeds"]
@@ -162,6 +162,23 @@ class Study:
     def deviations_digest(self) -> str:
         """Return a hash of the project's DEVIATION comments, which the report lists."""
         return self.digest(" ".join(entry) for entry in deviations.collect(self.base))
+
+    @property
+    def command_line(self) -> list[str]:
+        """Return the settings as KEY=VALUE, for Snakemake's option --config."""
+        settings = dict(self.configs.settings)
+        settings["data_dir"] = str(self.data_dir) if self.data_dir else None
+        return [
+            f"{key}={json.dumps(value)}"
+            for key, value in sorted(settings.items())
+            if value is not None
+        ]
+
+    @property
+    def captions_digest(self) -> str:
+        """Return a hash of the report's captions and opening page."""
+        texts = sorted((self.base / "workflow" / "report").glob("*.rst"))
+        return self.digest(path.read_text("utf-8") for path in texts)
 
     @staticmethod
     def digest(names: Iterable[str]) -> str:

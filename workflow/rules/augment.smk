@@ -12,11 +12,13 @@ rule augment:
         "results/data/{dataset}/augmented/{augmentation}.npz",
     log:
         "logs/augment/{dataset}/{augmentation}.log",
+    threads: 1
     params:
         code=code("augment"),
         scale=lambda wc: STUDY.augmentation_scale(wc.augmentation),
         seed=lambda wc: STUDY.augmentations[wc.augmentation]["seed"],
-    threads: 1
+    message:
+        "augment {wildcards.dataset} by {wildcards.augmentation}"
     shell:
         "python -m scripts.augment --images {input.images:q} --labels {input.labels:q}"
         " --recipe {input.recipe:q} --scale {params.scale} --seed {params.seed}"

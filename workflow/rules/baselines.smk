@@ -13,11 +13,14 @@ rule baselines:
         "results/runs/{experiment}/{variant}/{protocol}/baselines.csv",
     log:
         "logs/baselines/{experiment}/{variant}/{protocol}.log",
+    threads: 1
     params:
         code=code("baselines"),
         target=lambda wc: "+".join(STUDY.variant(wc.experiment, wc.variant)["target"]),
         task=lambda wc: STUDY.variant(wc.experiment, wc.variant)["task"],
-    threads: 1
+    message:
+        "trivial baselines of {wildcards.experiment}"
+        " {wildcards.variant} under {wildcards.protocol}"
     shell:
         "python -m scripts.baselines --augmented {input.augmented:q}"
         " --labels {input.labels:q} --folds {input.folds:q}"

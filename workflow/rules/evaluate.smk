@@ -14,11 +14,14 @@ rule evaluate:
         predictions=f"{RUN}/predictions.csv",
     log:
         "logs/evaluate/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.log",
+    threads: 1
     params:
         code=code("evaluate"),
         task=task_of,
         device=STUDY.device,
-    threads: 1
+    message:
+        "score {wildcards.experiment} {wildcards.variant} under"
+        " {wildcards.protocol}, seed {wildcards.seed}, fold {wildcards.fold}"
     shell:
         "python -m scripts.evaluate --network {input.network:q}"
         " --augmented {input.augmented:q} --labels {input.labels:q}"

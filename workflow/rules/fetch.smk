@@ -16,6 +16,8 @@ rule fetch_local:
     params:
         code=code("fetch"),
         folder=folder_of,
+    message:
+        "look at {wildcards.dataset}"
     shell:
         "python -m scripts.fetch --dataset {input.config:q} --folder {params.folder:q}"
         " --source {output.source:q} 2> {log:q}"
@@ -40,6 +42,8 @@ for name in STUDY.generated:
             code=code("fetch"),
             folder=f"results/data/{name}/raw",
             stands_in=STUDY.stand_in_arguments(name),
+        message:
+            f"draw {name}"
         shell:
             "python -m scripts.fetch --dataset {input.config:q} --folder"
             " {params.folder:q} --source {output.source:q} {params.stands_in} 2> {log:q}"

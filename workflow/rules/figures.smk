@@ -21,6 +21,8 @@ rule profiles:
     params:
         code=code("figures"),
         experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+    message:
+        "draw learning profiles of {wildcards.experiment}"
     shell:
         "python -m scripts.figures profiles --experiment-json {params.experiment:q}"
         " --history {input.history:q} --source {input.source:q} --output {output:q}"
@@ -46,6 +48,8 @@ rule augmentation_sheet:
     params:
         code=code("figures"),
         experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+    message:
+        "show augmented copies of {wildcards.experiment}"
     shell:
         "python -m scripts.figures augmentation"
         " --experiment-json {params.experiment:q} --augmented {input.augmented:q}"
@@ -67,6 +71,8 @@ rule leak:
         "logs/figures/leak.log",
     params:
         code=code("figures"),
+    message:
+        "draw what the leak is worth"
     shell:
         "python -m scripts.figures leak --table {input.tables:q} --output {output:q}"
         " 2> {log:q}"

@@ -17,6 +17,8 @@ rule folds:
         code=code("folds"),
         scale=lambda wc: STUDY.protocol_scale(wc.protocol),
         augmentation=augmentation_option,
+    message:
+        "deal {wildcards.dataset} to folds under {wildcards.protocol}"
     shell:
         "python -m scripts.folds --labels {input.labels:q} --images {input.images:q}"
         " --protocol {input.protocol:q} {params.augmentation}"

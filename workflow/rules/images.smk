@@ -13,10 +13,12 @@ rule images:
         unreadable="results/data/{dataset}/unreadable.csv",
     log:
         "logs/images/{dataset}.log",
+    threads: 1
     params:
         code=code("images"),
         folder=folder_of,
-    threads: 1
+    message:
+        "shrink the drawings of {wildcards.dataset}"
     shell:
         "python -m scripts.images --dataset {input.config:q} --folder {params.folder:q}"
         " --labels {input.labels:q} --images {output.images:q}"

@@ -16,6 +16,8 @@ rule labels:
         code=code("labels"),
         folder=folder_of,
         names=lambda wc: STUDY.digest(drawings_of(wc)),
+    message:
+        "read the labels of {wildcards.dataset}"
     shell:
         "python -m scripts.labels --dataset {input.config:q} --folder {params.folder:q}"
         " --labels {output.labels:q} --rejected {output.rejected:q} 2> {log:q}"

@@ -1,4 +1,4 @@
-# Needs:  all tables and figures
+# Needs:  all tables and figures, and how Snakemake made them
 # Makes:  results/report/summary.rst, results/report/report.html, and the named targets
 
 
@@ -25,9 +25,33 @@ rule summary:
         code=code("report"),
         deviations=STUDY.deviations_digest,
         xor=lambda wc, input: f"--xor {input.xor}" if input.xor else "",
+    message:
+        "sum up what was reproduced"
     shell:
         "python -m scripts.report --tables {input.tables:q} {params.xor}"
         " --output {output:q} 2> {log:q}"
+
+
+rule report:
+    """Put tables and figures into Snakemake's own report: one file, no network needed."""
+    input:
+        all_results(),
+        "results/report/summary.rst",
+    output:
+        "results/report/report.html",
+    log:
+        "logs/report/report.log",
+    params:
+        captions=STUDY.captions_digest,
+        settings=STUDY.command_line,
+        snakefile=workflow.main_snakefile,
+    message:
+        "write the report"
+    shell:
+        # Another Snakemake, which runs nothing and asks for no lock: the report holds
+        # when and why each file was made, which is known once all of them are.
+        "snakemake --snakefile {params.snakefile:q} --nolock --cores 1"
+        " --report {output:q} --config {params.settings:q} -- results 2> {log:q}"
 
 
 for name in STUDY.experiments:
@@ -35,6 +59,6 @@ for name in STUDY.experiments:
     rule:
         name:
             name
-        localrule: True
         input:
             results_of(name),
+        localrule: True

@@ -29,6 +29,8 @@ rule table:
         code=code("tables"),
         experiment=lambda wc: STUDY.experiment_json(wc.experiment),
         stem=lambda wc: f"results/tables/{wc.experiment}",
+    message:
+        "table of {wildcards.experiment}"
     shell:
         "python -m scripts.tables --experiment-json {params.experiment:q}"
         " --metrics {input.metrics:q} --training {input.training:q}"

@@ -8,7 +8,9 @@ rule train:
         labels=data_of("labels.csv"),
         augmented=augmented_of,
         folds=folds_of,
-        model=lambda wc: config_file("models", STUDY.model_of(wc.experiment, wc.variant)),
+        model=lambda wc: config_file(
+            "models", STUDY.model_of(wc.experiment, wc.variant)
+        ),
         start=carried_weights,
     output:
         history=f"{RUN}/history.csv",
@@ -18,6 +20,9 @@ rule train:
         "logs/train/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.log",
     benchmark:
         "logs/benchmark/train/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
     params:
         code=code("train"),
         task=task_of,
@@ -25,9 +30,9 @@ rule train:
         start=lambda wc, input: f"--start {input.start}" if input.start else "",
         # Beside the outputs, which Snakemake deletes when a job fails.
         checkpoint=f"{RUN}/checkpoint.npz",
-    threads: 1
-    resources:
-        mem_mb=1500,
+    message:
+        "train {wildcards.experiment} {wildcards.variant} under"
+        " {wildcards.protocol}, seed {wildcards.seed}, fold {wildcards.fold}"
     shell:
         "python -m scripts.train --labels {input.labels:q}"
         " --augmented {input.augmented:q} --folds {input.folds:q}"

@@ -19,6 +19,8 @@ rule learn_xor:
         "logs/xor.log",
     params:
         code=code("xor"),
+    message:
+        "learn XOR"
     shell:
         "python -m scripts.xor --model {input.model:q} --table {output.table:q}"
         " --weights {output.weights:q} 2> {log:q}"
