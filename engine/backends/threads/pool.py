@@ -76,18 +76,23 @@ class Pool:
         self._check_open()
         if self._unfinished is not None:  # a second Ctrl-C broke off the last wait
             self._wait(self._unfinished)
-        helpers = self._wake if len(pieces) > 1 else ()
+        helpers = self._wake if len(pieces) > 1 else []
         stage = self._unfinished = self._desk.stage = _Stage(task, pieces, len(helpers))
+        # A Ctrl-C is an exception that may come between any two steps of this thread,
+        # also while it waits: whatever came, nobody works any more when it is raised.
         try:
-            # One call in C: a Ctrl-C comes before all are released, or after.
-            stage.released.extend(map(_RELEASE, helpers))
-            with np.errstate(all="ignore"):  # see _work
-                stage.work(0)
+            self._run(stage, helpers)
         except BaseException:
             stage.stopped = True
-            raise
-        finally:
             self._wait(stage)
+            raise
+
+    def _run(self, stage: _Stage, helpers: list[threading.Lock]) -> None:
+        # One call in C: an interrupt comes before all are released, or after.
+        stage.released.extend(map(_RELEASE, helpers))
+        with np.errstate(all="ignore"):  # see _work
+            stage.work(0)
+        self._wait(stage)
         if stage.errors:
             raise stage.errors[0]
 
@@ -101,7 +106,7 @@ class Pool:
             )
 
     def _wait(self, stage: _Stage) -> None:
-        """Wait until every released worker has arrived, also through a Ctrl-C."""
+        """Wait until every released worker has arrived, also through interrupts."""
         interrupt = None
         while stage.released and not stage.complete:
             try:
