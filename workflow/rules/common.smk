@@ -14,11 +14,15 @@ from scripts.lib import datasets, embedded, provenance
 from scripts.lib.study import load_study
 
 # Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the
-# user stands and whether the virtual environment is activated or not.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = str(BASE)
-# Without it a folder `scripts` where the user stands would be run instead.
-os.environ["PYTHONSAFEPATH"] = "1"
+# user stands and whether the virtual environment is activated or not. Without the last
+# one a folder `scripts` where the user stands would be run instead.
+os.environ.update(
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    ),
+    PYTHONPATH=str(BASE),
+    PYTHONSAFEPATH="1",
+)
 
 try:
     # A relative data_dir is seen from where the user stands, not from --directory.
@@ -103,21 +107,21 @@ def carried_weights(wildcards):
     carried = STUDY.protocols[wildcards.protocol]["weights"] == "carried"
     if not carried or wildcards.fold == "0":
         return []
-    before = {**wildcards, "fold": int(wildcards.fold) - 1}
-    return RUN.format(**before) + "/model.npz"
+    before = RUN.format(**{**wildcards, "fold": int(wildcards.fold) - 1})
+    return f"{before}/model.npz"
 
 
 def trainings_of(experiment, name):
     """The file `name` of every training of an experiment."""
-    return [
+    folders = [
         RUN.format(
             experiment=experiment, variant=variant, protocol=protocol, seed=seed, fold=j
         )
-        + f"/{name}"
         for variant, protocol in STUDY.runs_of(experiment)
         for seed in STUDY.seeds
         for j in range(STUDY.folds_of(protocol))
     ]
+    return [f"{folder}/{name}" for folder in folders]
 
 
 def task_of(wildcards):

@@ -40,7 +40,7 @@ for name in STUDY.generated:
             f"logs/fetch/{name}.log",
         params:
             code=code("fetch"),
-            folder=f"results/data/{name}/raw",
+            folder=lambda wc, output: str(Path(output.drawings[0]).parent),
             stands_in=STUDY.stand_in_arguments(name),
         message:
             f"draw {name}"
