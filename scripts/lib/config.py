@@ -82,7 +82,7 @@ def _typed(settings: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
 
 
 def _number(text: Any) -> Any:
-    return int(text) if re.fullmatch(r"\d+", str(text)) else text
+    return int(text) if re.fullmatch(r"[-+]?\d+", str(text)) else text
 
 
 def _read_kind(base: Path, kind: str, found: list[str]) -> dict[str, dict]:

@@ -136,8 +136,8 @@ def _explain(error: jsonschema.ValidationError) -> list[str]:
         return [f"the key {key!r} is missing" for key in wanted if key not in value]
     if rule == "uniqueItems":
         return [f"expected entries that differ from each other, received {value!r}"]
-    words = [_word(word) for word in error.schema.get("enum", [])]
-    hint = nearest(value, words) if words and isinstance(value, str) else ""
+    known = error.schema.get("enum") or error.schema.get("examples") or []
+    hint = nearest(value, map(_word, known)) if isinstance(value, str) else ""
     return [f"expected {_expected(error.schema)}, received {value!r}{hint}"]
 
 
@@ -150,12 +150,12 @@ def _expected(schema: Mapping[str, Any]) -> str:
     kinds = schema.get("type", "a value")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     text = " or ".join(_NOUNS.get(kind, kind) for kind in kinds)
+    if "description" in schema:
+        return f"{text}: {schema['description']}"
     rules = [words.format(schema[r]) for r, words in _RULES.items() if r in schema]
     if schema.get("minLength"):
         rules.append("that is not empty")
-    if schema.get("description"):
-        rules.append(f"({schema['description']})")
-    return " ".join([text, *rules])
+    return " ".join([text, " and ".join(rules)]).strip()
 
 
 def _word(value: Any) -> str:

@@ -25,12 +25,14 @@ os.environ.update(
 )
 
 try:
-    # A relative data_dir is seen from where the user stands, not from --directory.
+    # A relative data_dir is seen from where the user stands. With --directory Snakemake
+    # has left that place before this line; the shell's PWD remembers it.
+    stands = os.environ.get("PWD") if workflow.overwrite_workdir else None
     STUDY = load_study(
         BASE,
         config,
         given=workflow.config_settings.overwrite_config,
-        here=Path(workflow.workdir_init),
+        here=Path(stands or Path.cwd()),
     )
 except ValueError as error:
     raise WorkflowError(str(error)) from None
