@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.backends.base import Array, Backend, Stage
+from engine.backends.base import AdamConstants, Array, Backend, Stage
 from engine.errors import SpecError, nearest
 from engine.settings import Setting, named, number, read
 
@@ -43,7 +43,31 @@ class SGD(Optimizer):
         return backend.sgd(parameters, gradients, size)
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD}
+class Adam(Optimizer):
+    r"""m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  g = ∂loss/∂w
+
+    w ← w − η m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ),  t = 1, 2, ...
+
+    ε stands outside the root, as in the code of S3 4.3 (its formula has it inside).
+    Source: S3 4.3; S4; D. Kingma and J. Ba, "Adam", ICLR 2015.
+    """
+
+    table = {
+        "learning_rate": Setting(number(0.0, 1e6), 0.001),
+        "beta1": Setting(number(0.0, 1.0, open_high=True), 0.9),
+        "beta2": Setting(number(0.0, 1.0, open_high=True), 0.999),
+        "epsilon": Setting(number(0.0, 1.0), 1e-8),
+    }
+
+    def bind(self, backend, parameters, gradients, size) -> Stage:
+        self.state = {name: backend.flat(max(size, 1)) for name in ("m", "v")}
+        s = self.settings
+        constants = AdamConstants(s["beta1"], s["beta2"], s["epsilon"])
+        moments = self.state["m"], self.state["v"]
+        return backend.adam(parameters, gradients, moments, size, constants)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}
 
 
 def parse(value: Any) -> Optimizer:

@@ -72,9 +72,8 @@ def number(low: float, high: float, *, open_high: bool = False) -> Callable:
 
     def check(value: Any) -> float:
         good = isinstance(value, int | float) and not isinstance(value, bool)
-        if good and math.isfinite(value) and low <= value <= high:
-            if not (open_high and value == high):
-                return float(value)
+        if good and low <= value <= high and not (open_high and value == high):
+            return float(value)
         raise _refuse(f"a number in [{low}, {high}{')' if open_high else ']'}", value)
 
     return check

@@ -72,9 +72,8 @@ class _Builder:
             sources = self._sources(inputs, known, f"{here} {kind}")
             # Inside a repeat a layer is known by its own name, outside by both.
             full = self._name(kind, name, suffix, here)
-            layer = LAYERS[kind](
-                full, value, [self.shapes[i] for i in sources], f"{here} {kind}"
-            )
+            shapes = [self.shapes[i] for i in sources]
+            layer = LAYERS[kind](full, value, shapes, f"{here} {kind} ({full})")
             layer.sources, layer.index = sources, len(self.layers)
             self.shapes[layer.index] = layer.out_shape
             self.layers.append(layer)

@@ -86,6 +86,23 @@ class PoolGeometry:
         return free // self.stride[axis] + 1
 
 
+@dataclass(frozen=True)
+class AdamConstants:
+    """Adam's β₁, β₂ and ε."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+
+    def rates(self, state: State) -> tuple[float, float]:
+        """Return η / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ) of the step that is under way."""
+        t = state.step + 1
+        return (
+            state.learning_rate / (1.0 - self.beta1**t),
+            1.0 / (1.0 - self.beta2**t),
+        )
+
+
 @dataclass
 class State:
     """What stages read at run time. seed and step key the random numbers."""
@@ -258,3 +275,14 @@ class Backend(ABC):
     @abstractmethod
     def sgd(self, parameters: Array, gradients: Array, size: int) -> Stage:
         """w ← w − state.learning_rate · dw for the first `size` numbers."""
+
+    @abstractmethod
+    def adam(
+        self,
+        parameters: Array,
+        gradients: Array,
+        moments: tuple[Array, Array],
+        size: int,
+        constants: AdamConstants,
+    ) -> Stage:
+        """Update the first `size` numbers as engine/optimizers.py says; moments (m, v)."""

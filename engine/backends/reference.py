@@ -213,6 +213,18 @@ class Reference(Backend):
 
         return run
 
+    def adam(self, parameters, gradients, moments, size, constants) -> Stage:
+        m, v, dw, w = (a[:size] for a in (*moments, gradients, parameters))
+        c = constants
+
+        def run():
+            rate, correction = c.rates(self.state)
+            m[...] = c.beta1 * m + (1 - c.beta1) * dw
+            v[...] = c.beta2 * v + (1 - c.beta2) * dw**2
+            w[...] -= rate * m / (np.sqrt(correction * v) + c.epsilon)
+
+        return run
+
 
 def _squared_error(z, t):
     return 0.5 * ((z - t) ** 2).sum(axis=1), z - t

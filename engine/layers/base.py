@@ -124,7 +124,7 @@ class Layer:
 
     def fail(self, text: str) -> SpecError:
         """Return a SpecError that names the layer and its place."""
-        return SpecError(f"{self.place} ({self.name}): {text}")
+        return SpecError(f"{self.place}: {text}")
 
     def image_shape(self) -> tuple[int, int, int]:
         """Return (channels, height, width) of the input.

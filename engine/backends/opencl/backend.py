@@ -270,6 +270,22 @@ class OpenCL(Backend):
 
         return run
 
+    def adam(self, parameters, gradients, moments, size, constants):
+        kernel, c = self._elementwise("adam"), constants
+        items = max(-(-size // _UPDATE_CHUNK), 1)
+        numbers = map(np.float32, (c.beta1, c.beta2, c.epsilon, 0, 0))
+        launch = self.launch(
+            kernel, items, parameters, gradients, *moments, *numbers, np.uint64(size)
+        )
+        state = self.state
+
+        def run() -> None:
+            for place, value in enumerate(c.rates(state), start=7):
+                kernel.set_arg(place, np.float32(value))
+            launch()
+
+        return run
+
 
 def _sequence(stages: list[Stage]) -> Stage:
     def run() -> None:

@@ -222,6 +222,23 @@ class Threads(Reference):
 
         return self.elementwise(run, parameters[:size], gradients[:size])
 
+    def adam(self, parameters, gradients, moments, size, constants):
+        state, f = self.state, np.float32
+        beta1, beta2, epsilon = (
+            f(v) for v in (constants.beta1, constants.beta2, constants.epsilon)
+        )
+
+        def run(w, dw, m, v):
+            rate, correction = map(f, constants.rates(state))
+            m *= beta1
+            m += (f(1) - beta1) * dw
+            v *= beta2
+            v += (f(1) - beta2) * dw * dw
+            w -= rate * m / (np.sqrt(correction * v) + epsilon)
+
+        arrays = (parameters, gradients, *moments)
+        return self.elementwise(run, *(a[:size] for a in arrays))
+
 
 class _Mask:
     """Dropout's mask of one layer and batch size: 0 or 1 / (1 − portion).

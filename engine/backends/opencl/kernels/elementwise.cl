@@ -81,3 +81,19 @@ KERNEL sgd(NUMBERS_OUT w, NUMBERS_IN dw, const float rate, const ulong count) {
     const size_t end = min(begin + 1024, (size_t)count);
     for (size_t i = begin; i < end; i++) w[i] -= rate * dw[i];
 }
+
+/* rate = η / (1 − β₁ᵗ), correction = 1 / (1 − β₂ᵗ), both computed by the host. */
+KERNEL adam(NUMBERS_OUT w, NUMBERS_IN dw, NUMBERS_OUT m, NUMBERS_OUT v,
+            const float beta1, const float beta2, const float epsilon, const float rate,
+            const float correction, const ulong count) {
+    const size_t begin = get_global_id(0) * 1024;
+    const size_t end = min(begin + 1024, (size_t)count);
+    for (size_t i = begin; i < end; i++) {
+        const float g = dw[i];
+        const float mi = beta1 * m[i] + (1.0f - beta1) * g;
+        const float vi = beta2 * v[i] + (1.0f - beta2) * g * g;
+        m[i] = mi;
+        v[i] = vi;
+        w[i] -= rate * mi / (sqrt(correction * vi) + epsilon);
+    }
+}
