@@ -6,7 +6,6 @@ ValueError("expected ..., received ...").
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
