@@ -28,8 +28,8 @@ class Network:
     """
 
     def __init__(self, spec: Mapping[str, Any], backend: Backend, seed: int):
-        self.spec = copy.deepcopy(dict(spec))
         self.input_shape, self.layers, self.loss_function = read_spec(spec)
+        self.spec = copy.deepcopy(dict(spec))
         self.output_shape = self.layers[-1].out_shape
         self.backend, self.seed = backend, seed
         self._slots: dict[str, tuple[int, Layer, Parameter]] = {}
