@@ -49,8 +49,8 @@ def read(path: Path, identity: str) -> tuple[Progress, dict[str, np.ndarray]] | 
         progress = Progress(**json.loads(str(arrays.pop(_META))))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise CheckpointError(
-            f"{path}: expected a checkpoint of this engine ({error!r}); delete the file "
-            "to begin anew"
+            f"{path}: expected a checkpoint of this engine ({error!r}); delete the "
+            "file to begin anew"
         ) from None
     if progress.identity != identity:
         raise CheckpointError(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass
 class EarlyStopping:
-    """Stop after `tolerance` passes in a row without a better score.
+    """Stop after `tolerance` passes in a row without a better score; None: never.
 
     better: "lower" or "higher". Equal is not better, NaN never is. Source: S0 4.4.2.
     """
 
-    tolerance: int
+    tolerance: int | None
     better: str = "lower"
     best: float = math.nan
     best_pass: int = 0
@@ -32,4 +32,4 @@ class EarlyStopping:
     @property
     def exhausted(self) -> bool:
         """Whether the tolerance is used up."""
-        return self.waited >= self.tolerance
+        return self.tolerance is not None and self.waited >= self.tolerance

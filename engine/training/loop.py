@@ -16,6 +16,7 @@ from engine.backends.base import Array
 from engine.errors import InputError
 from engine.network import Network
 from engine.plan import quiet
+from engine.settings import is_integer
 from engine.training import checkpoint as checkpoints
 from engine.training.early_stopping import EarlyStopping
 from engine.training.history import History
@@ -41,9 +42,10 @@ class Trainer:
         schedule: Callable[[int], float] | None = None,
         seed: int = 0,
     ):
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not is_integer(batch_size) or batch_size < 1:
             raise InputError(
-                f"batch_size: expected an integer of at least 1, received {batch_size!r}"
+                f"batch_size: expected an integer of at least 1, received "
+                f"{batch_size!r}"
             )
         self.network, self.batch_size = network, batch_size
         self.optimizer = optimizers.parse(optimizer)
@@ -104,7 +106,8 @@ class Trainer:
         """
         x, t = self._checked(train)
         held_out = None if validation is None else self._checked(validation)
-        stopping = EarlyStopping(tolerance or passes, score_better)
+        _check_limits(passes, tolerance, score_better)
+        stopping = EarlyStopping(tolerance, score_better)
         run = _Run(self, x, t, held_out, stopping, score)
         if checkpoint is not None:
             run.resume_from(Path(checkpoint))
@@ -119,6 +122,21 @@ class Trainer:
     def _checked(self, data: Data) -> tuple[np.ndarray, np.ndarray]:
         x = self.network.check_input(data[0])
         return x, self.network.check_targets(data[1], len(x))
+
+
+def _check_limits(passes: Any, tolerance: Any, score_better: Any) -> None:
+    """Raise InputError for settings of `fit` that mean nothing."""
+    for name, value in (("passes", passes), ("tolerance", tolerance)):
+        if name == "tolerance" and value is None:
+            continue
+        if not is_integer(value) or value < 1:
+            raise InputError(
+                f"{name}: expected an integer of at least 1, received {value!r}"
+            )
+    if score_better not in ("lower", "higher"):
+        raise InputError(
+            f"score_better: expected 'lower' or 'higher', received {score_better!r}"
+        )
 
 
 class _Run:
