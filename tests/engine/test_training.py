@@ -1,0 +1,422 @@
+"""Training: sameness, steps, passes, early stopping, divergence."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import engine
+from engine import random
+from engine.backends.threads import Threads
+from engine.training.early_stopping import EarlyStopping
+from tests.engine.cases import relative
+
+SPEC = {
+    "input": [1, 8, 7],
+    "layers": [
+        {"conv": {"filters": 4, "kernel": 3, "padding": "same", "bias": "learned"}},
+        {"activation": "relu"},
+        {"max_pool": {"size": 2}},
+        {"dropout": 0.25},
+        {"dense": {"units": 3}},
+    ],
+    "loss": "softmax_cross_entropy",
+}
+LINEAR = {
+    "input": [4],
+    "layers": [{"dense": {"units": 1}}],
+    "loss": "mean_squared_error",
+}
+SGD = {"sgd": {"learning_rate": 0.1}}
+
+
+def images(n: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    """Return n images in three classes that a small network can tell apart."""
+    generator = np.random.Generator(np.random.PCG64(3))
+    t = generator.integers(0, 3, n)
+    x = 0.3 * generator.standard_normal((n, 1, 8, 7))
+    x[np.arange(n), 0, 2 * t + 1] += 1.0
+    return x, t
+
+
+def vectors(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.Generator(np.random.PCG64(4))
+    x = generator.standard_normal((n, 4))
+    return x, x @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.3
+
+
+def trainer_of(spec, device, seed: int = 0, optimizer=SGD, **settings):
+    net = engine.Network.from_spec(spec, device=device, seed=seed)
+    return engine.Trainer(net, optimizer, seed=seed, **settings)
+
+
+def digest(net: engine.Network) -> str:
+    h = hashlib.sha256()
+    for name, value in net.parameters().items():
+        h.update(name.encode() + value.tobytes())
+    return h.hexdigest()
+
+
+def steps(trainer: engine.Trainer, count: int, data=None, batch: int = 16) -> str:
+    """Take steps on batches in turn; return the digest of the parameters."""
+    x, t = data or images()
+    for i in range(count):
+        rows = np.arange(i * batch, (i + 1) * batch) % len(x)
+        trainer.step(x[rows], t[rows])
+    return digest(trainer.network)
+
+
+# --- sameness -------------------------------------------------------------------------
+
+
+def test_fifty_steps_twice_give_the_same_bytes(any_device):
+    first = steps(trainer_of(SPEC, any_device), 50)
+    assert steps(trainer_of(SPEC, any_device), 50) == first
+    assert steps(trainer_of(SPEC, any_device, seed=1), 50) != first
+
+
+def test_fifty_steps_give_the_same_bytes_for_any_number_of_threads():
+    spec = SPEC | {"input": [1, 32, 28]}
+    spec["layers"] = [{"conv": {"filters": 8, "kernel": 7}}, *SPEC["layers"]]
+    generator = np.random.Generator(np.random.PCG64(3))
+    data = generator.standard_normal((40, 1, 32, 28)), generator.integers(0, 3, 40)
+    results = set()
+    for threads in (1, 2, 3):
+        device = Threads(threads)
+        results.add(steps(trainer_of(spec, device), 50, data))
+        device.close()
+    assert len(results) == 1
+
+
+def test_opencl_gives_the_same_bytes_for_any_number_of_threads(opened):
+    if opened("opencl").kind != "cpu":
+        pytest.skip("the number of threads is the CPU's business")
+    code = (
+        "import sys, engine\n"
+        "from tests.engine.test_training import SPEC, steps, trainer_of\n"
+        "device = engine.open_device('opencl', threads=int(sys.argv[1]))\n"
+        "print(steps(trainer_of(SPEC, device), 20))\n"
+    )
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", code, threads],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env=_without_limit(),
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert len(digests[0].strip()) == 64
+    assert digests[0] == digests[1]
+
+
+def _without_limit() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "POCL_MAX_PTHREAD_COUNT"}
+
+
+def test_devices_train_alike(device, reference):
+    """Twenty steps with dropout stay within rounding of the reference's."""
+    ours, theirs = trainer_of(SPEC, device), trainer_of(SPEC, reference)
+    steps(ours, 20)
+    steps(theirs, 20)
+    expected = theirs.network.parameters()
+    for name, value in ours.network.parameters().items():
+        assert relative(value, expected[name]) <= 1e-4
+
+
+# --- a step ---------------------------------------------------------------------------
+
+
+def test_a_step_returns_the_loss_and_follows_the_gradient(any_device):
+    trainer = trainer_of(LINEAR, any_device)
+    net, (x, t) = trainer.network, vectors()
+    before, gradients = net.parameters(), net.gradients(x, t)
+    expected = net.loss(x, t)
+    assert trainer.step(x, t) == pytest.approx(expected, rel=1e-6)
+    for name, value in net.parameters().items():
+        moved = before[name] - 0.1 * gradients[name]
+        np.testing.assert_allclose(value, moved, rtol=1e-5, atol=1e-7)
+
+
+def test_training_learns(any_device):
+    trainer = trainer_of(SPEC, any_device)
+    x, t = images()
+    before = trainer.network.loss(x, t)
+    for _ in range(60):
+        trainer.step(x, t)
+    assert trainer.network.loss(x, t) < 0.2 * before
+    assert (trainer.network.predict(x).argmax(axis=1) == t).all()
+
+
+def test_fixed_biases_never_move(any_device):
+    init = {"uniform": {"W": 1.0, "B": 0.5}}
+    spec = {
+        "input": [1, 6, 5],
+        "layers": [
+            {"conv": {"filters": 3, "kernel": 3, "bias": "fixed", "init": init}},
+            {"activation": "tanh"},
+            {"dense": {"units": 2, "bias": "fixed", "init": init}},
+        ],
+        "loss": "squared_error",
+    }
+    trainer = trainer_of(spec, any_device)
+    before = trainer.network.parameters()
+    generator = np.random.Generator(np.random.PCG64(0))
+    for _ in range(5):
+        x = generator.standard_normal((4, 1, 6, 5))
+        trainer.step(x, generator.standard_normal((4, 2)))
+    for name, value in trainer.network.parameters().items():
+        same = value.tobytes() == before[name].tobytes()
+        assert same == name.endswith(".bias"), name
+
+
+def test_schedule_is_a_factor_of_the_step(any_device):
+    seen = []
+
+    def schedule(step):
+        seen.append(step)
+        return 0.0 if step == 1 else 1.0
+
+    trainer = trainer_of(LINEAR, any_device, schedule=schedule)
+    states = [digest(trainer.network)]
+    for _ in range(3):
+        trainer.step(*vectors())
+        states.append(digest(trainer.network))
+    assert seen == [0, 1, 2]
+    assert states[0] != states[1] == states[2] != states[3]
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "8", None, True])
+def test_batch_size_is_a_whole_number(size, reference):
+    with pytest.raises(engine.InputError, match=f"batch_size: .*received {size!r}"):
+        trainer_of(LINEAR, reference, batch_size=size)
+
+
+# --- divergence -----------------------------------------------------------------------
+
+
+def test_divergence_names_layer_and_step(any_device):
+    trainer = trainer_of(SPEC, any_device, optimizer={"sgd": {"learning_rate": 1e5}})
+    x, t = images()
+    text = r"step \d+: .*(the output of the layer|parameter) (conv|dense)1.*lower the"
+    with pytest.raises(engine.NumericsError, match=text):
+        steps(trainer, 100, (x * 1e3, t))
+
+
+def test_a_broken_parameter_is_named(any_device):
+    trainer = trainer_of(
+        SPEC, any_device, schedule=lambda step: math.inf if step == 2 else 1.0
+    )
+    text = r"step 3: NaN or infinity in the parameter conv1\.weight; the step before"
+    with pytest.raises(engine.NumericsError, match=text):
+        steps(trainer, 5)
+
+
+def test_a_step_that_diverges_changes_nothing(any_device):
+    spec = LINEAR | {"loss": "squared_error"}
+    trainer = trainer_of(spec, any_device)
+    huge = {"dense1.weight": np.full((1, 4), 1e38)}
+    trainer.network.set_parameters(huge)
+    before = digest(trainer.network)
+    x, t = np.full((2, 4), 1e300), np.zeros((2, 1))
+    text = "step 0: NaN or infinity in the output of the layer dense1; lower the"
+    with pytest.raises(engine.NumericsError, match=text):
+        trainer.step(x, t)
+    assert digest(trainer.network) == before
+
+
+def test_validation_that_diverges_is_no_silent_run(any_device):
+    trainer = trainer_of(LINEAR, any_device)
+    held_out = np.full((2, 4), 1e300), np.zeros((2, 1))
+    with pytest.raises(engine.NumericsError, match="step "):
+        trainer.fit(vectors(), held_out, passes=1)
+
+
+# --- passes ---------------------------------------------------------------------------
+
+
+def test_each_pass_takes_every_sample_once_in_the_order_of_the_seed(reference):
+    trainer = trainer_of(LINEAR, reference, seed=5, batch_size=16)
+    x, t = vectors(40)
+    x[:, 0] = np.arange(40)
+    taken = []
+    one_step = trainer._step
+
+    def spy(x, t):
+        taken.append(x[:, 0].astype(int).tolist())
+        return one_step(x, t)
+
+    trainer._step = spy
+    trainer.optimizer.settings["learning_rate"] = 1e-6
+    trainer.fit((x, t), passes=2)
+    assert [len(batch) for batch in taken] == [16, 16, 8] * 2
+    for number in (0, 1):
+        order = [i for batch in taken[3 * number : 3 * number + 3] for i in batch]
+        expected = random.permutation(5, "order", 40, step=number)
+        assert order == expected.tolist()
+        assert sorted(order) == list(range(40))
+    assert taken[0] != taken[3]
+    assert trainer.steps == 6
+
+
+def test_history_has_a_row_for_each_pass(any_device):
+    trainer, seen = trainer_of(SPEC, any_device, batch_size=16), []
+    x, t = images()
+    history = trainer.fit(
+        (x[:36], t[:36]), (x[36:], t[36:]), passes=3, on_epoch=seen.append
+    )
+    assert [row["pass"] for row in history.rows] == [1, 2, 3]
+    assert seen == history.rows
+    for row in history.rows:
+        assert list(row) == [
+            "pass",
+            "training_loss",
+            "validation_loss",
+            "validation_score",
+            "seconds",
+        ]
+        assert row["validation_score"] == row["validation_loss"] > 0.0
+        assert row["training_loss"] > 0.0
+        assert row["seconds"] > 0.0
+    assert history.stopped == "passes"
+    best = min(history.rows, key=lambda row: row["validation_loss"])
+    assert history.best_pass == best["pass"]
+    loss = trainer.network.loss(x[36:], t[36:])
+    assert loss == pytest.approx(best["validation_loss"], rel=1e-6)
+
+
+def test_without_validation_the_last_pass_stands(any_device):
+    trainer, seen = trainer_of(LINEAR, any_device), []
+    history = trainer.fit(
+        vectors(), passes=3, on_epoch=lambda row: seen.append(digest(trainer.network))
+    )
+    assert history.best_pass == 3
+    assert digest(trainer.network) == seen[-1]
+    assert [row["validation_loss"] for row in history.rows] == [None] * 3
+    assert [row["validation_score"] for row in history.rows] == [None] * 3
+
+
+def test_validation_does_not_touch_the_training(any_device):
+    def run(validation):
+        trainer, seen = trainer_of(SPEC, any_device), []
+        trainer.fit(
+            images(),
+            validation,
+            passes=3,
+            on_epoch=lambda row: seen.append(digest(trainer.network)),
+        )
+        return seen
+
+    assert run(None) == run(images(9))
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"passes": 0}, "passes: expected an integer of at least 1, received 0"),
+        ({"passes": 2.0}, "passes: .*received 2.0"),
+        ({"tolerance": 0}, "tolerance: expected an integer of at least 1, received 0"),
+        ({"tolerance": "7"}, "tolerance: .*received '7'"),
+        ({"score_better": "max"}, "score_better: expected 'lower' or 'higher', rec"),
+    ],
+)
+def test_settings_of_fit_that_mean_nothing(settings, text, reference):
+    with pytest.raises(engine.InputError, match=text):
+        trainer_of(LINEAR, reference).fit(vectors(), **settings)
+
+
+# --- early stopping -------------------------------------------------------------------
+
+
+def scripted(scores: list[float]):
+    """Return a score function that gives these numbers, one a pass."""
+    left = iter(scores)
+    return lambda outputs, t: next(left)
+
+
+def fit_with_scores(device, scores, **settings):
+    """Return (history, parameters after each pass, those at the end)."""
+    trainer, seen = trainer_of(LINEAR, device), []
+    history = trainer.fit(
+        vectors(),
+        vectors(8),
+        passes=len(scores),
+        score=scripted(scores),
+        on_epoch=lambda row: seen.append(digest(trainer.network)),
+        **settings,
+    )
+    return history, seen, digest(trainer.network)
+
+
+def test_stops_after_seven_passes_in_a_row_without_a_better_score(any_device):
+    scores = [5.0, 4.0] + [4.5, 4.0, 6.0, 4.1, 4.2, 4.0] + [3.0] + [3.5] * 7 + [1.0] * 9
+    history, seen, end = fit_with_scores(any_device, scores, tolerance=7)
+    # Six bad passes in a row are borne, the seventh after pass 9 is the last.
+    assert len(history.rows) == 16
+    assert history.stopped == "tolerance"
+    assert history.best_pass == 9
+    assert end == seen[8]
+    assert len(set(seen)) == 16
+
+
+def test_an_equal_score_is_not_better(reference):
+    history, seen, end = fit_with_scores(reference, [2.0] * 9, tolerance=7)
+    assert (len(history.rows), history.best_pass) == (8, 1)
+    assert end == seen[0]
+
+
+def test_higher_may_be_better(reference):
+    history, seen, end = fit_with_scores(
+        reference, [0.1, 0.9, 0.5, 0.6, 0.95], tolerance=2, score_better="higher"
+    )
+    assert (len(history.rows), history.best_pass) == (4, 2)
+    assert end == seen[1]
+
+
+def test_without_tolerance_all_passes_are_done_and_the_best_restored(reference):
+    history, seen, end = fit_with_scores(reference, [3.0, 1.0, 2.0, 2.0, 2.0])
+    assert (len(history.rows), history.best_pass) == (5, 2)
+    assert history.stopped == "passes"
+    assert end == seen[1]
+
+
+def test_the_last_bad_pass_may_be_the_last_pass(reference):
+    history, _, _ = fit_with_scores(reference, [1.0, 2.0, 2.0], tolerance=2)
+    assert (len(history.rows), history.stopped) == (3, "tolerance")
+
+
+def test_a_nan_score_is_never_the_best():
+    stopping = EarlyStopping(tolerance=2)
+    assert not stopping.see(math.nan, 1)
+    assert stopping.see(3.0, 2)
+    assert not stopping.see(math.nan, 3)
+    assert not stopping.exhausted
+    assert not stopping.see(4.0, 4)
+    assert stopping.exhausted
+    assert (stopping.best, stopping.best_pass) == (3.0, 2)
+
+
+def test_score_sees_outputs_and_targets_as_given(any_device):
+    seen = {}
+
+    def score(outputs, t):
+        seen.update(outputs=outputs, t=t)
+        return 0.0
+
+    x, t = images(9)
+    trainer = trainer_of(SPEC, any_device)
+    trainer.fit((x, t), (x, t), passes=1, score=score)
+    assert seen["outputs"].shape == (9, 3)
+    np.testing.assert_array_equal(seen["t"], t)
+    trainer = trainer_of(LINEAR, any_device)
+    x, t = vectors(6)
+    trainer.fit((x, t), (x, t), passes=1, score=score)
+    np.testing.assert_array_equal(seen["t"], t)
