@@ -21,9 +21,10 @@ class SampleError(ValueError):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of one fold: images x float32 (n, 1, h, w) in [0, 1], 1 = white paper;
+    """One part of one fold.
 
-    t: int (n,) classes, or float64 (n, 1) months / target_scale; ids of the rows.
+    x: images float32 (n, 1, h, w) in [0, 1], 1 = white paper; with the recipe's `center`
+    less the mean image of the fold's training part. t: int (n,) classes, or float64 (n, 1) months / target_scale; ids of the rows.
     """
 
     x: np.ndarray
@@ -49,6 +50,7 @@ class Samples:
             self.parents = file["parent"].tolist()
         self.regression = task["task"] == "regression"
         self.scale = task["recipe"].get("target_scale", 1.0)
+        self.centered = task["recipe"].get("center", False)
         targets = read_targets(labels, task["target"])
         if task["protocol"]["labels"] == "shuffled":
             targets = _shuffled(targets)
@@ -76,7 +78,22 @@ class Samples:
             raise SampleError(
                 f"fold: expected 0 ... {len(self.folds.folds) - 1}, received {fold}"
             )
-        rows = part_rows(
+        rows = self._rows(fold, name)
+        x = self.images[rows, None].astype(np.float32) / np.float32(255)
+        if self.centered:
+            x -= self._mean_image(fold)
+        return Part(x, self.targets[rows], [self.ids[i] for i in rows])
+
+    def _mean_image(self, fold: int) -> np.ndarray:
+        """Return the mean of the training part's images, float32 (h, w) in [0, 1].
+
+        The training part alone: what is scored takes no part in it.
+        """
+        total = self.images[self._rows(fold, "train")].mean(axis=0, dtype=np.float64)
+        return (total / 255).astype(np.float32)
+
+    def _rows(self, fold: int, name: str) -> np.ndarray:
+        return part_rows(
             self.folds,
             fold,
             name,
@@ -84,8 +101,6 @@ class Samples:
             parents=self.parents,
             copies=self.copies,
         )
-        x = self.images[rows, None].astype(np.float32) / np.float32(255)
-        return Part(x, self.targets[rows], [self.ids[i] for i in rows])
 
 
 def read_targets(labels: Path, factors: Sequence[str]) -> dict[str, tuple]:
