@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.backends.base import Backend
 from engine.errors import DeviceError, nearest
+from engine.settings import is_integer
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ def open_device(name: str = "auto", *, threads: int | None = None) -> Backend:
 
     Raises: DeviceError if there is no such device.
     """
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
+    if threads is not None and (not is_integer(threads) or threads < 1):
         raise DeviceError(
-            f"threads: expected an integer of at least 1, got {threads!r}"
+            f"threads: expected an integer of at least 1, received {threads!r}"
         )
     if name == "auto":
         return _open_auto(threads)
@@ -58,7 +59,7 @@ def open_device(name: str = "auto", *, threads: int | None = None) -> Backend:
         from engine.backends.threads import Threads
 
         return Threads(threads)
-    if name == "opencl" or name.startswith("opencl:"):
+    if str(name).split(":")[0] == "opencl":
         return _open_opencl(name, threads)
     known = ["auto", "reference", "threads", "opencl"]
     raise DeviceError(
