@@ -6,16 +6,20 @@ A batch array is an ndarray (n, *shape); a part of a flat array is a view of it.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from engine import random
 from engine.backends.base import Backend, ConvGeometry, PoolGeometry, Stage, State
+from engine.errors import DeviceError
 
 
 class Reference(Backend):
     """float64 on the host, one thread, no cleverness."""
 
-    id = name = kind = "reference"
+    id = kind = "reference"
+    name = "NumPy float64"
     compute_units = 1
     dtype = np.dtype(np.float64)
     alignment = 1
@@ -23,11 +27,22 @@ class Reference(Backend):
     def __init__(self) -> None:
         self.state = State()
 
+    def _zeros(self, shape):
+        """Return zeros of the backend's dtype.  Raises: DeviceError with the bytes."""
+        try:
+            return np.zeros(shape, self.dtype)
+        except (MemoryError, ValueError, OverflowError) as error:
+            size = math.prod(shape) * self.dtype.itemsize
+            raise DeviceError(
+                f"{self.id}: no memory for an array of {size:,} bytes ({error}); use a "
+                "smaller batch_size or a smaller network"
+            ) from None
+
     def empty(self, n, shape):
-        return np.zeros((n, *shape), self.dtype)
+        return self._zeros((n, *shape))
 
     def empty_like(self, array):
-        return np.zeros_like(array)
+        return self._zeros(array.shape)
 
     def reshape(self, array, shape):
         return array.reshape(array.shape[0], *shape)
@@ -39,7 +54,7 @@ class Reference(Backend):
         return array.copy()
 
     def flat(self, size):
-        return np.zeros(size, self.dtype)
+        return self._zeros((size,))
 
     def part(self, array, offset, shape):
         return array[offset : offset + int(np.prod(shape))].reshape(shape)
@@ -273,7 +288,7 @@ def _groups(g: ConvGeometry):
 
 
 def _windows(g, size=None):
-    """Yield (u, v, index): the padded map's elements that meet kernel element (u, v)."""
+    """Yield (u, v, index): the padded map's elements under kernel element (u, v)."""
     kh, kw = size or g.kernel
     dh, dw = getattr(g, "dilation", (1, 1))
     (sh, sw), oh, ow = g.stride, g.out_height, g.out_width
