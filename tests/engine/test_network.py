@@ -303,6 +303,14 @@ def test_no_samples_to_learn_from(net):
         net.gradients(np.empty((0, 2, 6, 5)), np.empty(0, int))
 
 
+def test_a_network_larger_than_any_memory(any_device):
+    layer = {"dense": {"units": 10**13, "bias": "none"}}
+    spec = {"input": [100], "layers": [layer], "loss": "squared_error"}
+    text = r"no memory for an array of [\d,]{16,} bytes .*use a smaller batch_size or"
+    with pytest.raises(engine.DeviceError, match=text):
+        engine.Network.from_spec(spec, device=any_device)
+
+
 # --- summary --------------------------------------------------------------------------
 
 

@@ -1,0 +1,202 @@
+"""Devices: the list, opening by name, what is refused, and the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import engine
+from engine.__main__ import main
+
+SPEC = (
+    "{input: [1, 8, 6], layers: [{conv: {filters: 2, kernel: 3}}, flatten], loss: %s}"
+)
+
+
+@pytest.fixture
+def without_opencl(monkeypatch):
+    """As if pyopencl were not installed."""
+    monkeypatch.setitem(sys.modules, "engine.backends.opencl", None)
+
+
+# --- the list -----------------------------------------------------------------------
+
+
+def test_every_listed_device_opens_under_its_id(opened):
+    listed = engine.devices()
+    assert [device.id for device in listed][:2] == ["reference", "threads"]
+    for device in listed:
+        backend = engine.open_device(device.id)
+        assert (backend.id, backend.kind) == (device.id, device.kind)
+        assert (backend.name, backend.compute_units) == (
+            device.name,
+            device.compute_units,
+        )
+        backend.close()
+
+
+def test_opencl_devices_are_listed_by_platform_and_number(opened):
+    opened("opencl")
+    ids = [device.id for device in engine.devices()]
+    assert "opencl:0:0" in ids
+    assert len(set(ids)) == len(ids)
+
+
+def test_without_pyopencl_two_devices_are_left(without_opencl):
+    assert [device.id for device in engine.devices()] == ["reference", "threads"]
+
+
+# --- opening ------------------------------------------------------------------------
+
+
+def test_opencl_by_number_and_by_parts_of_names(opened):
+    device = opened("opencl")
+    word = device.name.split()[-1].lower()
+    for name in ("opencl:0", "opencl:0:0", f"opencl:0:{word}", f"opencl::{word}"):
+        assert engine.open_device(name).id.startswith("opencl:")
+
+
+def test_threads_takes_as_many_as_it_is_told():
+    device = engine.open_device("threads", threads=3)
+    assert device.compute_units == 3
+    device.close()
+
+
+def test_auto_takes_opencl_where_there_is_one(opened):
+    opened("opencl")
+    assert engine.open_device("auto").id.startswith("opencl:")
+
+
+def test_auto_takes_threads_elsewhere_and_says_so(without_opencl, capfd):
+    device = engine.open_device("auto", threads=2)
+    assert (device.id, device.compute_units) == ("threads", 2)
+    device.close()
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "no OpenCL device, using threads: device opencl: pyopencl" in said.err
+
+
+def test_opencl_without_pyopencl_says_what_to_install(without_opencl):
+    with pytest.raises(
+        engine.DeviceError, match=r"install pyopencl\[pocl\], or use th"
+    ):
+        engine.open_device("opencl")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("thread", r"received 'thread' \(did you mean 'threads'\?\)"),
+        ("refrence", r"received 'refrence' \(did you mean 'reference'\?\)"),
+        ("open-cl", r"received 'open-cl' \(did you mean 'opencl'\?\)"),
+        ("cuda", "expected auto, reference, threads, opencl or opencl:PLATFORM:DEVICE"),
+        ("", "received ''; list them with: python -m engine devices"),
+        (None, "received None"),
+        (3, "received 3"),
+    ],
+)
+def test_unknown_names(name, text):
+    with pytest.raises(engine.DeviceError, match=text):
+        engine.open_device(name)
+
+
+@pytest.mark.parametrize("name", ["opencl:99", "opencl:0:99", "opencl:no-such-thing"])
+def test_unknown_opencl_devices_list_those_there_are(name, opened):
+    opened("opencl")
+    text = f"no OpenCL device fits '{name}'; there are: opencl:0:0 "
+    with pytest.raises(engine.DeviceError, match=text):
+        engine.open_device(name)
+
+
+def test_too_many_parts_of_a_name(opened):
+    opened("opencl")
+    with pytest.raises(
+        engine.DeviceError, match="expected opencl:PLATFORM:DEVICE, rec"
+    ):
+        engine.open_device("opencl:0:0:0")
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
+@pytest.mark.parametrize("name", ["auto", "reference", "threads", "opencl"])
+def test_bad_numbers_of_threads(name, threads):
+    text = f"threads: expected an integer of at least 1, received {threads!r}"
+    with pytest.raises(engine.DeviceError, match=text):
+        engine.open_device(name, threads=threads)
+
+
+def test_opencl_refuses_another_number_of_threads_than_it_runs_with(opened):
+    opened("opencl")
+    with pytest.raises(engine.DeviceError, match=r"already loaded with .*received 61"):
+        engine.open_device("opencl", threads=61)
+
+
+def test_a_network_takes_a_device_by_name():
+    spec = {"input": [2], "layers": [{"dense": {"units": 1}}], "loss": "squared_error"}
+    net = engine.Network.from_spec(spec, device="reference")
+    assert net.backend.id == "reference"
+    with pytest.raises(engine.DeviceError, match="did you mean 'threads'"):
+        engine.Network.from_spec(spec, device="treads")
+
+
+# --- the command line ---------------------------------------------------------------
+
+
+def test_command_devices_prints_the_list(capsys):
+    assert main(["devices"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["device", "kind", "units", "name"]
+    assert [line.split()[0] for line in lines[1:]] == [d.id for d in engine.devices()]
+    assert all(d.name in lines[i] for i, d in enumerate(engine.devices(), start=1))
+
+
+def test_command_summary_prints_the_network(tmp_path, capsys):
+    path = tmp_path / "model.yaml"
+    path.write_text(SPEC % "squared_error")
+    assert main(["summary", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "conv1" in out
+    assert "2×6×4" in out
+    # 2 filters of 3 × 3, at 6 × 4 places: 18 parameters, 432 multiply-adds
+    assert out.splitlines()[-2].split()[:3] == ["total", "18", "432"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            SPEC % "squared_eror",
+            "model.yaml: loss: unknown loss 'squared_eror' (did you",
+        ),
+        ("{input: [1", "model.yaml: expected YAML or JSON: "),
+        ("3", "model.yaml: model: expected keys input, layers, loss, received 3"),
+        ("", "model.yaml: model: expected keys input, layers, loss, received None"),
+        (b"\xff\xfe\x00", "model.yaml: expected YAML or JSON: "),
+        (None, "No such file or directory"),
+    ],
+)
+def test_command_summary_of_a_bad_file(content, text, tmp_path, capsys):
+    path = tmp_path / "model.yaml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        path.write_text(content)
+    assert main(["summary", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert text in said.err
+    assert "model.yaml" in said.err
+
+
+def test_module_runs_as_a_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "summary", "no-such-file.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no-such-file.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
