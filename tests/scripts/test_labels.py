@@ -61,7 +61,9 @@ def test_more_than_five_per_cent_rejected_is_an_error():
     good = [f"p1-{i}m-5.{i % 12}f.jpeg" for i in range(1, 20)]
     labels.check(labels.from_names([*good, "holiday.jpeg"]), "here")  # 5 % exactly
     bad = labels.from_names([*good[:-1], "holiday.jpeg"])
-    with pytest.raises(labels.LabelError, match=r"here: 1 of 19 .* at most 5%.*holiday"):
+    with pytest.raises(
+        labels.LabelError, match=r"here: 1 of 19 .* at most 5%.*holiday"
+    ):
         labels.check(bad, "here")
     with pytest.raises(labels.LabelError, match="no drawing is left"):
         labels.check(labels.from_names([]), "here")

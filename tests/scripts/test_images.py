@@ -1,0 +1,103 @@
+"""Image files to one array: what is read, and what is refused with a reason."""
+
+import csv
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from scripts import images
+from scripts.lib import embedded, person
+from tests.conftest import ROOT
+
+CONFIG = ROOT / "config/datasets/stirling.yaml"
+
+
+def _jpeg(value=200, height=80, width=60) -> bytes:
+    picture = np.full((height, width), value, np.uint8)
+    picture[: height // 2] = 40
+    return cv2.imencode(".jpeg", picture)[1].tobytes()
+
+
+def _png(value=200) -> bytes:
+    return cv2.imencode(".png", np.full((80, 60), value, np.uint8))[1].tobytes()
+
+
+def _bomb() -> bytes:
+    """A PNG of a few bytes that claims 60 000 × 60 000 pixels."""
+    data = bytearray(_png())
+    data[16:24] = struct.pack(">II", 60_000, 60_000)
+    return bytes(data)
+
+
+BAD = {
+    "empty": (b"", r"empty \(0 bytes\)"),
+    "text": (b"this is no picture, whatever its name says", "neither JPEG nor PNG"),
+    "truncated jpeg": (_jpeg()[: len(_jpeg()) // 2], "truncated: the end of a JPEG"),
+    "truncated png": (_png()[:-12], "truncated: the end of a PNG"),
+    "bomb": (_bomb(), "60000 × 60000 pixels, expected at most"),
+    "headless": (b"\xff\xd8\xff\xd9", "holds no size"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_images_say_why(case, tmp_path):
+    data, reason = BAD[case]
+    path = tmp_path / "p1-1m-5.0f.jpeg"
+    path.write_bytes(data)
+    with pytest.raises(images.ImageError, match=reason):
+        images.read_image(path, 36, 58)
+
+
+@pytest.mark.parametrize("encode", [_jpeg, _png])
+def test_grey_values_survive_the_shrinking(encode, tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(encode())
+    image = images.read_image(path, 36, 58)
+    assert image.shape == (58, 36) and image.dtype == np.uint8
+    assert abs(int(image[-1].mean()) - 200) <= 2
+
+
+def _folder(tmp_path, count, bad):
+    rows = [f"p1-{i}m-5.0f" for i in range(1, count + 1)]
+    for i, name in enumerate(rows):
+        data = b"" if i < bad else _jpeg(100 + i)
+        (tmp_path / f"{name}.jpeg").write_bytes(data)
+    table = "\n".join(f"{name},{name}.jpeg" for name in rows)
+    (tmp_path / "labels.csv").write_text(f"sample,file\n{table}\n")
+    return (
+        CONFIG,
+        tmp_path,
+        tmp_path / "labels.csv",
+        tmp_path / "images.npz",
+        tmp_path / "unreadable.csv",
+    )
+
+
+def test_unreadable_images_are_listed_and_left_out(tmp_path):
+    arguments = _folder(tmp_path, 40, bad=2)
+    images.make_images(*arguments)
+    with np.load(arguments[3]) as file:
+        assert file["images"].shape == (38, 58, 36)
+        assert file["ids"][0] == "p1-3m-5.0f"
+    refused = list(csv.DictReader(arguments[4].read_text("utf-8").splitlines()))
+    assert [r["file"] for r in refused] == ["p1-1m-5.0f.jpeg", "p1-2m-5.0f.jpeg"]
+    first = arguments[3].read_bytes()
+    images.make_images(*arguments)
+    assert arguments[3].read_bytes() == first
+
+
+def test_too_many_unreadable_images_stop_the_job(tmp_path):
+    arguments = _folder(tmp_path, 40, bad=3)
+    with pytest.raises(images.ImageError, match=r"3 of 40 .* at most 5%.*p1-1m"):
+        images.make_images(*arguments)
+    assert not arguments[3].exists() and not arguments[4].exists()
+
+
+def test_generated_drawings_are_read(tmp_path):
+    drawing = embedded.make_drawings(12, 5, seed=0)[3]
+    path = tmp_path / f"{drawing.name}.jpeg"
+    path.write_bytes(person.encode(drawing))
+    image = images.read_image(path, 36, 58)
+    assert image.max() > 225 and image.min() < 190
