@@ -48,4 +48,5 @@ def test_table_and_weights_to_every_printed_digit(tmp_path):
     for name, text in WEIGHTS.items():
         ours = [float(row["value"]) for row in rows if row["parameter"] == name]
         np.testing.assert_array_equal(ours, [float(v) for v in text.split()])
-    assert table.with_suffix(".md").exists() and table.with_suffix(".tex").exists()
+    assert table.with_suffix(".md").exists()
+    assert table.with_suffix(".tex").exists()
