@@ -53,6 +53,7 @@ SHOWN = (
     "seconds",
     "note",
 )
+_DEPENDENT = " (so its folds are no independent trials, and sd no error bar)"
 _METRICS = {
     "regression": ("mape", "mape_percent", 1.0),
     "classification": ("accuracy", "accuracy", 100.0),
@@ -111,8 +112,9 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
             else "no child stands on two sides; only the training side is enlarged"
         )
         listed.append(
-            f"Protocol {p['id']}: {p['title']}; {p['k']} folds, weights {p['weights']}; "
-            f"{what}; reported is the {p['reported']} part."
+            f"Protocol {p['id']}: {p['title']}; {p['k']} folds, weights {p['weights']}"
+            f"{_DEPENDENT if p['weights'] == 'carried' else ''}; {what}; reported is the "
+            f"{p['reported']} part."
         )
     listed.append("mape in %, accuracy in %; seconds: training, all folds together.")
     return listed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 _FOLDERS = ("config", "engine", "scripts", "workflow")
 _SUFFIXES = {".py", ".yaml", ".smk", ".cl"}
-_COMMENT = re.compile(r"#\s*DEVIATION:\s*(?P<text>.*(?:\n\s*#(?!\s*DEVIATION:).*)*)")
+_COMMENT = re.compile(r"#\s*DEVIATION:\s*(?P<text>.*(?:\n[ \t]*#(?!\s*DEVIATION:).*)*)")
 
 
 def collect(base: Path) -> list[tuple[str, str]]:

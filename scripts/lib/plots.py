@@ -210,13 +210,15 @@ def _bars(axis, rows: Sequence[Mapping[str, str]], task: str) -> None:
             if models:
                 value, sd = float(models[0]["ours"]), float(models[0]["sd"] or 0)
                 axis.bar(at + shift, value, 0.38, color=colour, yerr=sd, ecolor="0.25")
+                # At the foot of the bar, where no line of a level crosses it.
                 axis.annotate(
                     f"{value:.1f}",
-                    (at + shift, value + sd),
-                    xytext=(0, 2),
+                    (at + shift, 0),
+                    xytext=(0, 4),
                     textcoords="offset points",
                     ha="center",
-                    fontsize=8,
+                    color="white",
+                    weight="bold",
                 )
             if trivial:
                 level = choose(trivial)
