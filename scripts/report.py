@@ -80,7 +80,15 @@ def _sentence(variant: str, rows: Sequence[Mapping[str, str]]) -> str:
         if trivial is not None:
             text += f"; {trivial['model']}: {float(trivial['ours']):.2f} %"
         parts.append(text)
-    return ". ".join(parts) + "."
+    return ". ".join([*parts, *_worth(models)]) + "."
+
+
+def _worth(models: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return what the leak is worth: the mean with it less the mean without, in points."""
+    means = {row["leaks"]: float(row["ours"]) for row in models}
+    if set(means) != {"yes", "no"}:
+        return []
+    return [f"The leak is worth **{abs(means['yes'] - means['no']):.1f} points**"]
 
 
 def verdict(row: Mapping[str, str]) -> str:
