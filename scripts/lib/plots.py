@@ -18,6 +18,8 @@ import numpy as np
 from scripts.lib.files import write_bytes
 
 _LEAKING, _HONEST, _PLAIN = "#d1495b", "#2e6f95", "#8d99ae"
+_MAPE_TICKS = (0.5, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 70, 100, 200, 500)
+_MAPE_TICKS_WIDE = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _LOSS, _SCORE = "#8d99ae", "#2e6f95"
 plt.rcParams.update(
     {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -93,6 +95,7 @@ def _profile(axis, panel: Profile) -> None:
             axis.axvline(begin + 0.5, color="0.85", lw=0.8, zorder=0)
         begin += len(rows)
     axis.set_yscale("log")
+    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axis.set_xlabel("pass (folds one after another)")
     axis.set_ylabel("training loss (grey, log)")
     if regression:
@@ -100,8 +103,8 @@ def _profile(axis, panel: Profile) -> None:
         right.yaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
         right.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         low, high = right.get_ylim()
-        ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100, 200) if low <= t <= high]
-        right.set_yticks(ticks)
+        ticks = _MAPE_TICKS if high < 8 * low else _MAPE_TICKS_WIDE
+        right.set_yticks([t for t in ticks if low <= t <= high])
     else:
         right.set_ylim(0, 103)
     right.set_ylabel("validation MAPE, %" if regression else "validation accuracy, %")
@@ -214,7 +217,7 @@ def _bars(axis, rows: Sequence[Mapping[str, str]], task: str) -> None:
                 axis.annotate(
                     f"{value:.1f}",
                     (at + shift, 0),
-                    xytext=(0, 4),
+                    xytext=(0, 12),
                     textcoords="offset points",
                     ha="center",
                     color="white",
