@@ -92,6 +92,32 @@ class Study:
         """Return a protocol's number of folds at the scale."""
         return self.protocols[protocol]["folds"][self.scale]
 
+    def copies_of(self, augmentation: str) -> int:
+        """Return the number of rows for each drawing at the scale."""
+        return self.augmentations[augmentation]["copies"][self.scale]
+
+    # What of a configuration file matters to a step, as JSON for its params: what else
+    # the file says (titles, comments, other scales) must not make the step run again.
+
+    def part(self, kind: str, name: str, *keys: str) -> str:
+        """Return some keys of a file in config/KIND/, or without keys all of it."""
+        config = getattr(self.configs, kind)[name]
+        return _json({k: config[k] for k in keys if k in config} if keys else config)
+
+    def dealing(self, protocol: str) -> str:
+        """Return how a protocol deals at the scale."""
+        config = self.protocols[protocol]
+        name = config["augmentation"]
+        return _json(
+            {
+                "unit": config["unit"],
+                "augmentation": name,
+                "copies": self.copies_of(name) if name else None,
+                "folds": self.folds_of(protocol),
+                "validation": config["validation"],
+            }
+        )
+
     # Labels, images and folds of a scale are remade only if their own numbers change.
 
     def augmentation_scale(self, augmentation: str) -> str:
@@ -113,14 +139,20 @@ class Study:
         """Return how a variant is trained at the scale."""
         return merged_recipe(self.experiments[experiment], variant, self.scale)
 
-    def task(self, experiment: str, variant: str, protocol: str) -> str:
-        """Return what one training is asked to do, as JSON."""
+    def task(self, experiment: str, variant: str, protocol: str, *keys: str) -> str:
+        """Return what one training is to do, as JSON; keys: more of the protocol."""
         settings = self.variant(experiment, variant)
         return _json(
             {
                 "experiment": experiment,
                 "variant": variant,
-                "protocol": {"id": protocol, **self.protocols[protocol]},
+                "protocol": {
+                    "id": protocol,
+                    **{
+                        k: self.protocols[protocol][k]
+                        for k in ("labels", "unit", *keys)
+                    },
+                },
                 "recipe": self.recipe(experiment, variant),
                 "target": settings["target"],
                 "task": settings["task"],

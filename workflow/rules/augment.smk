@@ -7,7 +7,6 @@ rule augment:
     input:
         images="results/data/{dataset}/images.npz",
         labels="results/data/{dataset}/labels.csv",
-        recipe=lambda wc: config_file("augmentations", wc.augmentation),
     output:
         "results/data/{dataset}/augmented/{augmentation}.npz",
     log:
@@ -15,11 +14,14 @@ rule augment:
     threads: 1
     params:
         code=code("augment"),
+        recipe=lambda wc: STUDY.part("augmentations", wc.augmentation, "steps"),
+        copies=lambda wc: STUDY.copies_of(wc.augmentation),
         scale=lambda wc: STUDY.augmentation_scale(wc.augmentation),
         seed=lambda wc: STUDY.augmentations[wc.augmentation]["seed"],
     message:
         "augment {wildcards.dataset} by {wildcards.augmentation}"
     shell:
         "python -m scripts.augment --images {input.images:q} --labels {input.labels:q}"
-        " --recipe {input.recipe:q} --scale {params.scale} --seed {params.seed}"
+        ' --recipe "$IGNETLAB_CONFIG"/augmentations/{wildcards.augmentation}.yaml'
+        " --scale {params.scale} --seed {params.seed}"
         " --threads {threads} --output {output:q} 2> {log:q}"

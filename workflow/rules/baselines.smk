@@ -8,7 +8,6 @@ rule baselines:
         labels=data_of("labels.csv"),
         augmented=augmented_of,
         folds=folds_of,
-        protocol=lambda wc: config_file("protocols", wc.protocol),
     output:
         "results/runs/{experiment}/{variant}/{protocol}/baselines.csv",
     log:
@@ -16,6 +15,7 @@ rule baselines:
     threads: 1
     params:
         code=code("baselines"),
+        protocol=lambda wc: STUDY.part("protocols", wc.protocol, "reported"),
         target=lambda wc: "+".join(STUDY.variant(wc.experiment, wc.variant)["target"]),
         task=lambda wc: STUDY.variant(wc.experiment, wc.variant)["task"],
     message:
@@ -24,5 +24,6 @@ rule baselines:
     shell:
         "python -m scripts.baselines --augmented {input.augmented:q}"
         " --labels {input.labels:q} --folds {input.folds:q}"
-        " --protocol {input.protocol:q} --target {params.target:q} --task {params.task}"
+        ' --protocol "$IGNETLAB_CONFIG"/protocols/{wildcards.protocol}.yaml'
+        " --target {params.target:q} --task {params.task}"
         " --output {output:q} 2> {log:q}"

@@ -22,6 +22,10 @@ os.environ.update(
     ),
     PYTHONPATH=str(BASE),
     PYTHONSAFEPATH="1",
+    # Steps read their part of config/ from here. Its files are no inputs of the rules:
+    # what of a file matters to a step stands in its params, so that a comment reruns
+    # nothing.
+    IGNETLAB_CONFIG=str(BASE / "config"),
 )
 
 try:
@@ -49,8 +53,9 @@ wildcard_constraints:
     fold=r"\d+",
 
 
-def config_file(kind, name):
-    return str(BASE / "config" / kind / f"{name}.yaml")
+def dataset_part(*keys):
+    """A params function: what a step reads of its data set's configuration."""
+    return lambda wc: STUDY.part("datasets", wc.dataset, *keys)
 
 
 def code(*steps):
@@ -93,7 +98,8 @@ def folds_of(wildcards):
 def augmentation_option(wildcards):
     """Option of scripts.folds that names the recipe whose copies are dealt."""
     name = STUDY.protocols[wildcards.protocol]["augmentation"]
-    return f"--augmentation {config_file('augmentations', name)}" if name else ""
+    file = f'"$IGNETLAB_CONFIG"/augmentations/{name}.yaml'
+    return f"--augmentation {file}" if name else ""
 
 
 def label_sources(wildcards):
@@ -126,9 +132,9 @@ def trainings_of(experiment, name):
     return [f"{folder}/{name}" for folder in folders]
 
 
-def task_of(wildcards):
-    """What one training is asked to do, as JSON: a change of it reruns that training."""
-    return STUDY.task(wildcards.experiment, wildcards.variant, wildcards.protocol)
+def task_of(*keys):
+    """A params function: what one training is asked to do; keys: more of its protocol."""
+    return lambda wc: STUDY.task(wc.experiment, wc.variant, wc.protocol, *keys)
 
 
 def results_of(experiment):

@@ -17,7 +17,7 @@ rule evaluate:
     threads: 1
     params:
         code=code("evaluate"),
-        task=task_of,
+        task=task_of("reported"),
         device=STUDY.device,
     message:
         "score {wildcards.experiment} {wildcards.variant} under"

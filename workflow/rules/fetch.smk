@@ -5,8 +5,6 @@
 
 rule fetch_local:
     """Write down where a data set in data_dir comes from."""
-    input:
-        config=lambda wc: config_file("datasets", wc.dataset),
     output:
         source="results/data/{dataset}/source.json",
     log:
@@ -15,12 +13,14 @@ rule fetch_local:
         dataset="|".join(STUDY.local) or "none-is-at-hand",
     params:
         code=code("fetch"),
+        config=dataset_part("title", "status", "kind", "address", "licence"),
         folder=folder_of,
     message:
         "look at {wildcards.dataset}"
     shell:
-        "python -m scripts.fetch --dataset {input.config:q} --folder {params.folder:q}"
-        " --source {output.source:q} 2> {log:q}"
+        "python -m scripts.fetch"
+        ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
+        " --folder {params.folder:q} --source {output.source:q} 2> {log:q}"
 
 
 for name in STUDY.generated:
@@ -28,8 +28,6 @@ for name in STUDY.generated:
     rule:
         name:
             f"fetch_{name.replace('-', '_')}"
-        input:
-            config=config_file("datasets", name),
         output:
             source=f"results/data/{name}/source.json",
             drawings=[
@@ -40,10 +38,23 @@ for name in STUDY.generated:
             f"logs/fetch/{name}.log",
         params:
             code=code("fetch"),
+            config=STUDY.part(
+                "datasets",
+                name,
+                "title",
+                "status",
+                "kind",
+                "address",
+                "licence",
+                "embedded",
+            ),
+            name=name,
             folder=lambda wc, output: str(Path(output.drawings[0]).parent),
             stands_in=STUDY.stand_in_arguments(name),
         message:
             f"draw {name}"
         shell:
-            "python -m scripts.fetch --dataset {input.config:q} --folder"
-            " {params.folder:q} --source {output.source:q} {params.stands_in} 2> {log:q}"
+            "python -m scripts.fetch"
+            ' --dataset "$IGNETLAB_CONFIG"/datasets/{params.name}.yaml'
+            " --folder {params.folder:q} --source {output.source:q} {params.stands_in}"
+            " 2> {log:q}"

@@ -7,20 +7,21 @@ rule folds:
     input:
         labels="results/data/{dataset}/labels.csv",
         images="results/data/{dataset}/images.npz",
-        protocol=lambda wc: config_file("protocols", wc.protocol),
-        dataset=lambda wc: config_file("datasets", wc.dataset),
     output:
         "results/data/{dataset}/folds/{protocol}.json",
     log:
         "logs/folds/{dataset}/{protocol}.log",
     params:
         code=code("folds"),
+        config=dataset_part("stratify"),
+        protocol=lambda wc: STUDY.dealing(wc.protocol),
         scale=lambda wc: STUDY.protocol_scale(wc.protocol),
         augmentation=augmentation_option,
     message:
         "deal {wildcards.dataset} to folds under {wildcards.protocol}"
     shell:
         "python -m scripts.folds --labels {input.labels:q} --images {input.images:q}"
-        " --protocol {input.protocol:q} {params.augmentation}"
-        " --dataset {input.dataset:q} --scale {params.scale} --seed 0"
+        ' --protocol "$IGNETLAB_CONFIG"/protocols/{wildcards.protocol}.yaml'
+        ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
+        " {params.augmentation} --scale {params.scale} --seed 0"
         " --output {output:q} 2> {log:q}"

@@ -6,7 +6,6 @@ rule images:
     """Shrink the drawings to one array of small grey images."""
     input:
         labels="results/data/{dataset}/labels.csv",
-        config=lambda wc: config_file("datasets", wc.dataset),
         drawings=drawings_of,
     output:
         images="results/data/{dataset}/images.npz",
@@ -16,10 +15,13 @@ rule images:
     threads: 1
     params:
         code=code("images"),
+        config=dataset_part("title", "image"),
         folder=folder_of,
     message:
         "shrink the drawings of {wildcards.dataset}"
     shell:
-        "python -m scripts.images --dataset {input.config:q} --folder {params.folder:q}"
+        "python -m scripts.images"
+        ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
+        " --folder {params.folder:q}"
         " --labels {input.labels:q} --images {output.images:q}"
         " --unreadable {output.unreadable:q} --threads {threads} 2> {log:q}"

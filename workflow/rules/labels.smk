@@ -1,12 +1,13 @@
 # Needs:  the drawings' names, or labels.csv
 # Makes:  results/data/DATASET/{labels,rejected}.csv
 
+LABEL_RULES = ("columns", "keep", "require", "exclude")
+
 
 rule labels:
     """Read the labels; list every name that cannot be used, with the reason."""
     input:
         sources=label_sources,
-        config=lambda wc: config_file("datasets", wc.dataset),
     output:
         labels="results/data/{dataset}/labels.csv",
         rejected="results/data/{dataset}/rejected.csv",
@@ -14,10 +15,13 @@ rule labels:
         "logs/labels/{dataset}.log",
     params:
         code=code("labels"),
+        config=dataset_part("title", "kind", "factors", *LABEL_RULES),
         folder=folder_of,
         names=lambda wc: STUDY.digest(drawings_of(wc)),
     message:
         "read the labels of {wildcards.dataset}"
     shell:
-        "python -m scripts.labels --dataset {input.config:q} --folder {params.folder:q}"
+        "python -m scripts.labels"
+        ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
+        " --folder {params.folder:q}"
         " --labels {output.labels:q} --rejected {output.rejected:q} 2> {log:q}"

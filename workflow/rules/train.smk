@@ -8,9 +8,6 @@ rule train:
         labels=data_of("labels.csv"),
         augmented=augmented_of,
         folds=folds_of,
-        model=lambda wc: config_file(
-            "models", STUDY.model_of(wc.experiment, wc.variant)
-        ),
         start=carried_weights,
     output:
         history=f"{RUN}/history.csv",
@@ -25,7 +22,9 @@ rule train:
         mem_mb=1500,
     params:
         code=code("train"),
-        task=task_of,
+        task=task_of(),
+        name=lambda wc: STUDY.model_of(wc.experiment, wc.variant),
+        model=lambda wc: STUDY.part("models", STUDY.model_of(wc.experiment, wc.variant)),
         device=STUDY.device,
         start=lambda wc, input: f"--start {input.start}" if input.start else "",
         # Beside the outputs, which Snakemake deletes when a job fails.
@@ -36,7 +35,8 @@ rule train:
     shell:
         "python -m scripts.train --labels {input.labels:q}"
         " --augmented {input.augmented:q} --folds {input.folds:q}"
-        " --fold {wildcards.fold} --model {input.model:q}"
+        " --fold {wildcards.fold}"
+        ' --model "$IGNETLAB_CONFIG"/models/{params.name}.yaml'
         " --experiment-json {params.task:q} --seed {wildcards.seed}"
         " --device {params.device:q} --threads {threads} {params.start}"
         " --checkpoint {params.checkpoint:q} --history {output.history:q}"

@@ -4,8 +4,6 @@
 
 rule learn_xor:
     """Learn XOR as S2's Fig. 3 does, with the engine's layers in float64."""
-    input:
-        model=config_file("models", "xor"),
     output:
         table=report(
             "results/tables/xor.csv",
@@ -19,8 +17,9 @@ rule learn_xor:
         "logs/xor.log",
     params:
         code=code("xor"),
+        model=STUDY.part("models", "xor"),
     message:
         "learn XOR"
     shell:
-        "python -m scripts.xor --model {input.model:q} --table {output.table:q}"
-        " --weights {output.weights:q} 2> {log:q}"
+        'python -m scripts.xor --model "$IGNETLAB_CONFIG"/models/xor.yaml'
+        " --table {output.table:q} --weights {output.weights:q} 2> {log:q}"
