@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import engine
@@ -126,10 +127,36 @@ def test_bad_numbers_of_threads(name, threads):
         engine.open_device(name, threads=threads)
 
 
-def test_opencl_refuses_another_number_of_threads_than_it_runs_with(opened):
-    opened("opencl")
-    with pytest.raises(engine.DeviceError, match=r"already loaded with .*received 61"):
-        engine.open_device("opencl", threads=61)
+def test_listing_first_does_not_decide_the_number_of_threads():
+    """README's order: list the devices, then open one with some threads."""
+    engine.devices()
+    for name in ("auto", "opencl"):
+        device = engine.open_device(name, threads=1)
+        assert device.id.startswith("opencl:")
+        assert device.compute_units == 1
+
+
+def test_opencl_gives_the_same_bytes_on_one_and_on_two_threads():
+    spec = {
+        "input": [2, 9, 7],
+        "layers": [
+            {"conv": {"filters": 9, "kernel": 3, "padding": 1, "bias": "learned"}},
+            {"activation": "tanh"},
+            {"dropout": 0.3},
+            {"dense": {"units": 4}},
+        ],
+        "loss": "softmax_cross_entropy",
+    }
+    rng = np.random.default_rng(0)
+    x, t = rng.random((50, 2, 9, 7), np.float32), rng.integers(0, 4, 50)
+    learned = []
+    for threads in (1, 2):
+        device = engine.open_device("opencl", threads=threads)
+        net = engine.Network.from_spec(spec, device=device, seed=1)
+        trainer = engine.Trainer(net, {"adam": {}}, batch_size=16, seed=2)
+        trainer.fit((x, t), passes=3)
+        learned.append({k: v.tobytes() for k, v in net.parameters().items()})
+    assert learned[0] == learned[1]
 
 
 def test_a_network_takes_a_device_by_name():

@@ -10,7 +10,7 @@ import pyopencl as cl
 from engine.backends.opencl.backend import OpenCL
 from engine.errors import DeviceError
 
-# PoCL reads this once, when the platform is loaded.
+# PoCL reads this once, when the platform is loaded, and then starts no more threads.
 _POCL_THREADS = "POCL_MAX_PTHREAD_COUNT"
 
 
@@ -28,12 +28,12 @@ def open_named(name: str, threads: int | None) -> OpenCL:
     """Return the backend of "opencl", "opencl:P" or "opencl:P:D".
 
     P and D are numbers or parts of names (any case). "opencl" alone takes a GPU, else
-    the first device. `threads` binds PoCL only, and only before its first use in a
-    process.
+    the first device. `threads` limits a CPU device to that many of its compute units.
 
-    Raises: DeviceError if nothing fits, or PoCL already runs with other threads.
+    Raises: DeviceError if nothing fits, or a CPU device cannot be limited.
     """
-    _limit_threads(threads)
+    if threads is not None and not _all.cache_info().currsize:
+        os.environ.setdefault(_POCL_THREADS, str(threads))
     entries = _all()
     if not entries:
         raise DeviceError(
@@ -52,19 +52,25 @@ def open_named(name: str, threads: int | None) -> OpenCL:
     if not wanted:
         fitting.sort(key=lambda entry: not entry[2].type & cl.device_type.GPU)
     p, d, device = fitting[0]
-    return OpenCL(device, f"opencl:{p}:{d}")
+    return OpenCL(_limited(device, threads), f"opencl:{p}:{d}")
 
 
-def _limit_threads(threads: int | None) -> None:
-    if threads is None:
-        return
-    if _all.cache_info().currsize and os.environ.get(_POCL_THREADS) != str(threads):
+def _limited(device: cl.Device, threads: int | None) -> cl.Device:
+    """Return the device, or the part of a CPU device that has `threads` compute units.
+
+    Raises: DeviceError if the runtime cannot divide its device.
+    """
+    is_cpu = device.type & cl.device_type.CPU
+    if threads is None or not is_cpu or device.max_compute_units <= threads:
+        return device
+    by_counts = [cl.device_partition_property.BY_COUNTS, threads]
+    try:
+        return device.create_sub_devices(by_counts)[0]
+    except cl.Error as error:
         raise DeviceError(
-            f"threads: OpenCL is already loaded with {_POCL_THREADS}="
-            f"{os.environ.get(_POCL_THREADS, 'all cores')}, received {threads}; the "
-            "number of threads of a process is decided when it opens its first device"
-        )
-    os.environ[_POCL_THREADS] = str(threads)
+            f"threads: {device.name.strip()} cannot be limited to {threads} of its "
+            f"{device.max_compute_units} compute units ({error}); leave threads out"
+        ) from None
 
 
 @functools.cache
