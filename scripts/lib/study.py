@@ -13,6 +13,7 @@ from typing import Any
 
 from scripts.lib import datasets, deviations
 from scripts.lib.config import ConfigError, Configs, load_configs, merged_recipe
+from scripts.lib.files import sha256_of
 
 
 class Study:
@@ -211,6 +212,11 @@ class Study:
         """Return a hash of the report's captions and opening page."""
         texts = sorted((self.base / "workflow" / "report").glob("*.rst"))
         return self.digest(path.read_text("utf-8") for path in texts)
+
+    @staticmethod
+    def digest_files(folder: Path, names: Iterable[str]) -> str:
+        """Return a short hash of files' names and content."""
+        return Study.digest(f"{name}:{sha256_of(folder / name)}" for name in names)
 
     @staticmethod
     def digest(names: Iterable[str]) -> str:

@@ -69,14 +69,24 @@ def folder_of(wildcards):
     return str(folder) if folder else f"results/data/{wildcards.dataset}/raw"
 
 
-def drawings_of(wildcards):
-    """The drawings' files: editing one reruns what reads its pixels."""
+def names_of(wildcards):
+    """The drawings' names, relative to their folder."""
     config_ = STUDY.datasets[wildcards.dataset]
     if config_["kind"] == "embedded":
-        names = embedded.drawing_files(**config_["embedded"])
-    else:
-        names = datasets.list_images(Path(folder_of(wildcards)), config_["title"])
-    return [f"{folder_of(wildcards)}/{name}" for name in names]
+        return embedded.drawing_files(**config_["embedded"])
+    return datasets.list_images(Path(folder_of(wildcards)), config_["title"])
+
+
+def drawings_of(wildcards):
+    """The drawings' files: editing one reruns what reads its pixels."""
+    plain = [name for name in names_of(wildcards) if not set(name) & set("{}")]
+    return [f"{folder_of(wildcards)}/{name}" for name in plain]
+
+
+def braced_of(wildcards):
+    """The same for names that Snakemake would take for wildcards: their content."""
+    braced = [name for name in names_of(wildcards) if set(name) & set("{}")]
+    return STUDY.digest_files(Path(folder_of(wildcards)), braced)
 
 
 def data_of(name):

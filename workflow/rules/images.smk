@@ -15,6 +15,7 @@ rule images:
     threads: 1
     params:
         code=code("images"),
+        braced=braced_of,
         config=dataset_part("title", "image"),
         folder=folder_of,
     message:

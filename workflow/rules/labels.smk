@@ -17,7 +17,7 @@ rule labels:
         code=code("labels"),
         config=dataset_part("title", "kind", "factors", *LABEL_RULES),
         folder=folder_of,
-        names=lambda wc: STUDY.digest(drawings_of(wc)),
+        names=lambda wc: STUDY.digest(names_of(wc)),
     message:
         "read the labels of {wildcards.dataset}"
     shell:

@@ -1,0 +1,139 @@
+"""What is planned before anything runs: jobs, settings, and refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.lib.config import KINDS
+from scripts.lib.schema import read_yaml
+
+from .conftest import ROOT
+
+
+def expected_trainings(scale: str) -> dict[str, int]:
+    """Trainings of each experiment on the embedded data, counted from config/ alone."""
+    config = {
+        kind: {
+            path.stem: read_yaml(path, path.name)
+            for path in (ROOT / "config" / kind).glob("*.yaml")
+        }
+        for kind in KINDS
+    }
+    return {
+        name: len(experiment["variants"])
+        * sum(config["protocols"][p]["folds"][scale] for p in experiment["protocols"])
+        for name, experiment in config["experiments"].items()
+        if experiment["kind"] == "training"
+    }
+
+
+@pytest.mark.parametrize("scale", ["smoke", "demo", "paper"])
+def test_one_training_for_each_variant_protocol_and_fold(project, scale):
+    plan = project.plan("--config", f"scale={scale}")
+    trainings = expected_trainings(scale)
+    assert plan.counts["train"] == plan.counts["evaluate"] == sum(trainings.values())
+    for name, number in trainings.items():
+        assert sum(job.startswith(f"train {name} ") for job in plan.jobs) == number
+    assert plan.counts["table"] == len(trainings)
+    once = ("fetch_embedded_drawings", "labels", "images", "learn_xor", "leak")
+    for rule in (*once, "summary", "report"):
+        assert plan.counts[rule] == 1, rule
+    assert plan.counts["augment"] == 2
+
+
+def test_seeds_multiply_trainings_and_nothing_before_them(project):
+    one = project.plan("--config", "scale=smoke", "experiments=ignet")
+    three = project.plan(
+        "--config", "scale=smoke", "experiments=ignet", "seeds=[0,1,7]"
+    )
+    assert three.counts["train"] == 3 * one.counts["train"]
+    assert three.counts["folds"] == one.counts["folds"]
+    assert any("seed 7" in job for job in three.jobs)
+
+
+def test_targets(project):
+    smoke = ("--config", "scale=smoke", "--")
+    assert project.plan(*smoke, "xor").rules == {"learn_xor"}
+    ignet = project.plan(*smoke, "ignet")
+    assert ignet.counts["table"] == 1
+    assert not any("keras_baseline" in job for job in ignet.jobs)
+    assert "report" not in ignet.rules
+    assert project.plan(*smoke, "report").rules == project.plan(*smoke, "all").rules
+    assert project.plan(*smoke, "results/tables/xor.tex").rules == {"learn_xor"}
+
+
+def test_carried_weights_make_a_chain_of_folds_and_fresh_ones_do_not(project):
+    run = "results/runs/ignet/depth2-age_years"
+    smoke = ("--config", "scale=paper", "--")
+    last = f"{run}/paper/seed0/fold4/model.npz"
+    assert project.plan(*smoke, last).counts["train"] == 5
+    last = f"{run}/by-child/seed0/fold4/model.npz"
+    assert project.plan(*smoke, last).counts["train"] == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("scael=demo", "--config: unknown key 'scael' (did you mean 'scale'?)"),
+        ("scale=demoo", "expected one of smoke, demo, paper, received 'demoo'"),
+        ("device=openlc", "(did you mean 'opencl'?)"),
+        ("seeds=[-1]", "expected a whole number of at least 0"),
+        ("experiments=ignett", "received 'ignett' (did you mean 'ignet'?)"),
+        ("dataset=draw-a-preson", "(did you mean 'draw-a-person'?)"),
+        ("dataset=stirling", "expected its folder 'stirling-drawings' in data_dir"),
+        ("data_dir=not/there", "expected a folder that holds data sets"),
+        ("download=true", "is published as an archive with a checksum"),
+    ],
+)
+def test_an_impossible_setting_ends_before_the_first_job(project, setting, expected):
+    result = project.run("--config", "scale=smoke", setting)
+    assert result.code == 1
+    assert expected in result.output
+    assert "Traceback" not in result.output
+    assert not (project.work / "results").exists()
+
+
+def test_an_impossible_file_ends_before_the_first_job(project):
+    file = "config/experiments/ignet.yaml"
+    with project.edited(file, "model: ignet-depth2", "model: ignet-depht2"):
+        result = project.run("--config", "scale=smoke")
+    assert result.code == 1
+    assert f"{file}: variants.depth2-age_months.model: expected one of" in result.output
+    assert "received 'ignet-depht2' (did you mean 'ignet-depth2'?)" in result.output
+    assert not (project.work / "results").exists()
+
+
+def test_a_relative_data_dir_is_seen_from_where_the_user_stands(project, tmp_path):
+    (tmp_path / "my data").mkdir()
+    plan = project.plan("--config", "scale=smoke", "data_dir=my data", cwd=tmp_path)
+    assert "fetch_embedded_drawings" in plan.rules
+    result = project.run("--config", "data_dir=my other", cwd=tmp_path)
+    assert result.code == 1
+    assert str(tmp_path / "my other") in result.output
+
+
+def test_drawings_that_cannot_be_read_stop_the_run_and_leave_nothing(project, tmp_path):
+    folder = tmp_path / "data" / "draw-a-person"
+    (folder / "child").mkdir(parents=True)
+    names = [f"{kind} {{{i}}}.jpg" for kind in ("zero", "text") for i in range(3)]
+    for name in names:
+        content = b"" if name.startswith("zero") else b"no picture"
+        (folder / "child" / name).write_bytes(content)
+    lines = [
+        f"draw-a-person/child/{name},child,{i},paper,5.0,{60 + i},F"
+        for i, name in enumerate(names)
+    ]
+    head = "file,group,participant,medium,age_years,age_months,sex"
+    (folder / "labels.csv").write_text("\n".join([head, *lines, ""]))
+    images = "results/data/draw-a-person/images.npz"
+    result = project.run(
+        "--config", f"data_dir={tmp_path / 'data'}", "--", images, "xor"
+    )
+    assert result.code == 1
+    # The step's log is shown, and jobs that do not depend on it are done all the same.
+    assert "6 of 6 images cannot be read" in result.output
+    assert "the file is empty (0 bytes)" in result.output
+    assert "their logs are below logs/" in result.output
+    assert not (project.work / images).exists()
+    assert (project.work / "results/data/draw-a-person/labels.csv").exists()
+    assert (project.work / "results/tables/xor.csv").exists()
