@@ -1,0 +1,119 @@
+"""What the rules look up: data sets, runs, and what a step's params hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.lib.schema import read_yaml
+from scripts.lib.study import load_study
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def study(tmp_path: Path, here: Path | None = None, **settings):
+    own = read_yaml(ROOT / "config/config.yaml", "config/config.yaml")
+    return load_study(ROOT, {**own, **settings}, here=here)
+
+
+@pytest.fixture(autouse=True)
+def _no_data_from_outside(monkeypatch):
+    monkeypatch.delenv("IGNET_DATA_DIR", raising=False)
+
+
+def test_without_data_the_stand_in_is_taken_and_said(tmp_path):
+    found = study(tmp_path)
+    assert found.dataset_of("ignet") == "embedded-drawings"
+    assert found.generated == ["embedded-drawings"]
+    assert found.local == []
+    assert "a generated stand-in for stirling" in found.remarks[0]
+    assert found.stand_in_arguments("embedded-drawings") == "--stands-in-for stirling"
+
+
+def test_data_in_data_dir_are_taken_in_the_experiments_order(tmp_path):
+    (tmp_path / "draw-a-person").mkdir()
+    found = study(tmp_path, data_dir=str(tmp_path))
+    assert found.dataset_of("ignet") == "draw-a-person"
+    assert found.folders["draw-a-person"] == tmp_path / "draw-a-person"
+    assert found.remarks == []
+    (tmp_path / "stirling-drawings").mkdir()
+    assert study(tmp_path, data_dir=str(tmp_path)).dataset_of("ignet") == "stirling"
+    named = study(tmp_path, data_dir=str(tmp_path), dataset="draw-a-person")
+    assert named.dataset_of("ignet") == "draw-a-person"
+
+
+def test_the_environment_names_data_dir_too_and_the_configuration_wins(
+    tmp_path, monkeypatch
+):
+    for name in ("one", "two"):
+        (tmp_path / name / "draw-a-person").mkdir(parents=True)
+    monkeypatch.setenv("IGNET_DATA_DIR", str(tmp_path / "one"))
+    assert study(tmp_path).data_dir == tmp_path / "one"
+    assert study(tmp_path, data_dir=str(tmp_path / "two")).data_dir == tmp_path / "two"
+
+
+def test_a_relative_data_dir_is_seen_from_here(tmp_path):
+    (tmp_path / "data" / "draw-a-person").mkdir(parents=True)
+    found = study(tmp_path, here=tmp_path, data_dir="data")
+    assert found.data_dir == tmp_path / "data"
+
+
+def test_a_data_dir_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="correct data_dir"):
+        study(tmp_path, data_dir=str(tmp_path / "none"))
+
+
+def test_a_target_that_the_data_do_not_record_is_not_run(tmp_path):
+    (tmp_path / "draw-a-person").mkdir()
+    found = study(tmp_path, data_dir=str(tmp_path))
+    targets = {
+        variant: found.variant("ignet", variant)["target"]
+        for variant, _ in found.runs_of("ignet")
+    }
+    assert targets
+    assert all("age_category" not in target for target in targets.values())
+    table = json.loads(found.experiment_json("ignet"))
+    left_out = [v["id"] for v in table["variants"] if not v["run"]]
+    assert left_out == ["depth2-age_category"]
+
+
+def test_params_hold_what_a_step_reads_and_no_more(tmp_path):
+    found = study(tmp_path)
+    assert json.loads(found.part("datasets", "embedded-drawings", "image", "kept")) == {
+        "image": {"width": 36, "height": 58}
+    }
+    assert set(json.loads(found.dealing("paper"))) == {
+        "augmentation",
+        "copies",
+        "folds",
+        "unit",
+        "validation",
+    }
+    assert json.loads(found.dealing("by-child"))["copies"] is None
+    task = json.loads(found.task("ignet", "depth2-age_months", "paper"))
+    assert task["protocol"] == {"id": "paper", "labels": True, "unit": "row"}
+    assert "published" not in task
+    scored = found.task("ignet", "depth2-age_months", "by-child", "reported")
+    assert json.loads(scored)["protocol"]["reported"] == "test"
+
+
+def test_a_scale_with_the_same_numbers_is_the_same_work(tmp_path):
+    demo, paper = (study(tmp_path, scale=scale) for scale in ("demo", "paper"))
+    assert demo.copies_of("ignet") == paper.copies_of("ignet") == 10
+    assert demo.augmentation_scale("ignet") == paper.augmentation_scale("ignet")
+    smoke = study(tmp_path, scale="smoke")
+    assert smoke.folds_of("paper") != paper.folds_of("paper")
+    assert smoke.protocol_scale("paper") != paper.protocol_scale("paper")
+
+
+def test_settings_for_the_report_are_those_of_the_run(tmp_path):
+    (tmp_path / "my data" / "draw-a-person").mkdir(parents=True)
+    found = study(tmp_path, here=tmp_path, data_dir="my data", seeds=[0, 3])
+    line = dict(entry.split("=", 1) for entry in found.command_line)
+    assert json.loads(line["data_dir"]) == str(tmp_path / "my data")
+    assert json.loads(line["seeds"]) == [0, 3]
+    assert "data_dir" not in dict(
+        entry.split("=", 1) for entry in study(tmp_path).command_line
+    )
