@@ -1,17 +1,26 @@
 # make run    set-up, then the main job on the data at hand (embedded if there is none)
 # make test   set-up, then all tests
-# make lint   ruff, snakefmt, snakemake --lint
-PYTHON ?= python3
-CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
-SNAKEMAKE = .venv/bin/snakemake --cores $(CORES)
+# make lint   set-up, then ruff, snakefmt, snakemake --lint
+# make bench  set-up, then the measurements in tests/bench
+# make clean  everything generated, .venv included, is removed
+#
+# make run CORES=4 SCALE=paper, make test TESTS=tests/engine, make PYTHON=python3.12 …
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+  echo $$p && break; done)
+endif
+CORES ?= all
+SCALE ?=
+TESTS ?=
 
-.PHONY: run test lint setup clean
+.PHONY: run test lint bench setup clean
 
 run: setup
-	$(SNAKEMAKE)
+	.venv/bin/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
 test: setup
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(TESTS)
 
 lint: setup
 	.venv/bin/ruff check .
@@ -19,13 +28,18 @@ lint: setup
 	.venv/bin/snakefmt --check Snakefile workflow
 	.venv/bin/snakemake --lint
 
+bench: setup
+	@for script in tests/bench/*.py; do \
+	  echo "$$script"; PYTHONPATH=. .venv/bin/python "$$script" || exit 1; done
+
 setup: .venv/complete
 
 # Made anew where the lock file is newer; `complete` is written only at the end.
 .venv/complete: requirements.lock
-	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' \
-	  + sys.version.split()[0] + '; try: make PYTHON=python3.11') \
-	  if sys.version_info < (3, 11) else None"
+	@test -n "$(PYTHON)" || { echo "set-up: Python 3.11 or newer is needed and none" \
+	  "was found; name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit('set-up: Python 3.11 or newer is needed, ' \
+	  '$(PYTHON) is ' + sys.version.split()[0]) if sys.version_info < (3, 11) else None"
 	@echo "set-up: a virtual environment in .venv, once, about a minute"
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
