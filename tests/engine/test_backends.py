@@ -66,6 +66,15 @@ def test_dropout_sends_gradients_through_the_same_mask(any_device):
     np.testing.assert_array_equal(dx.reshape(y.shape) == 0.0, y == 0.0)
 
 
+def test_gradients_are_of_step_0_whatever_the_device_did_before(any_device):
+    case = next(case for case in DROPOUTS if case.name == "dropout-image")
+    network = case.network(any_device)
+    x, t = case.x(), case.t(75)
+    first = network.gradients(x, t)["input"]
+    any_device.state.seed, any_device.state.step = 9, 41
+    np.testing.assert_array_equal(network.gradients(x, t)["input"], first)
+
+
 def test_evaluation_drops_nothing(any_device):
     case = next(case for case in DROPOUTS if case.name == "dropout-image")
     y = case.network(any_device).predict(case.x())

@@ -1,0 +1,155 @@
+"""The reference's forward against each layer's formula, written out as plain loops.
+
+Backward is held to forward by finite differences (test_gradients.py), so with this file
+the definition that all devices are compared with stands on its own feet.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tests.engine.cases import ACTIVATIONS, CONVOLUTIONS, DENSE, POOLS, Case, relative
+
+FLOAT32 = 1e-6  # predict returns float32
+
+
+def pair(value) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def before(settings: dict, size: int, axis: int) -> int:
+    """Return how many zeros stand before the map along an axis.
+
+    `same`: as many outputs as ⌈size / stride⌉; of an odd number of zeros the larger
+    half stands behind.
+    """
+    padding = settings.get("padding", 0)
+    if padding == "valid":
+        return 0
+    if padding != "same":
+        return pair(padding)[axis]
+    stride = pair(settings.get("stride", 1))[axis]
+    reach = pair(settings.get("dilation", 1))[axis] * (
+        pair(settings["kernel"])[axis] - 1
+    )
+    outputs = math.ceil(size / stride)
+    return max((outputs - 1) * stride + reach + 1 - size, 0) // 2
+
+
+def convolve(x: np.ndarray, w: np.ndarray, b, settings: dict, shape) -> np.ndarray:
+    """y[n,f,i,j] = b[f] + Σ w[f,c,u,v] x[n, c, i s + u d − p, …], zeros outside."""
+    n, _, height, width = x.shape
+    filters, depth, kh, kw = w.shape
+    (sh, sw), (dh, dw) = (pair(settings.get(k, 1)) for k in ("stride", "dilation"))
+    top, left = before(settings, height, 0), before(settings, width, 1)
+    per_group = filters // settings.get("groups", 1)
+    y = np.zeros((n, *shape))
+    for f, i, j, c, u, v in itertools.product(*map(range, (*shape, depth, kh, kw))):
+        a, e = i * sh + u * dh - top, j * sw + v * dw - left
+        if 0 <= a < height and 0 <= e < width:
+            y[:, f, i, j] += w[f, c, u, v] * x[:, f // per_group * depth + c, a, e]
+    return y if b is None else y + b[:, None, None]
+
+
+def pooled(x: np.ndarray, kind: str, settings: dict, shape) -> np.ndarray:
+    """Maxima over what lies on the map; means with zeros outside it."""
+    _, _, height, width = x.shape
+    if kind == "global_average_pool":
+        return np.array([[math.fsum(c.ravel()) / c.size for c in s] for s in x])
+    kh, kw = pair(settings["size"])
+    sh, sw = pair(settings.get("stride", settings["size"]))
+    top, left = pair(settings.get("padding", 0))
+    y = np.empty((len(x), *shape))
+    for c, i, j in itertools.product(*map(range, shape)):
+        rows = [a for a in range(i * sh - top, i * sh - top + kh) if 0 <= a < height]
+        columns = [
+            a for a in range(j * sw - left, j * sw - left + kw) if 0 <= a < width
+        ]
+        window = x[:, c][:, rows][:, :, columns].reshape(len(x), -1)
+        if kind == "max_pool":
+            y[:, c, i, j] = [max(values) for values in window]
+        else:
+            y[:, c, i, j] = [math.fsum(values) / (kh * kw) for values in window]
+    return y
+
+
+FUNCTIONS = {
+    "identity": lambda z, a: z,
+    "relu": lambda z, a: z if z > 0 else 0.0,
+    "leaky_relu": lambda z, a: z if z > 0 else a * z,
+    "sigmoid": lambda z, a: 1.0 / (1.0 + math.exp(-z)),
+    "bipolar_sigmoid": lambda z, a: (1.0 - math.exp(-z)) / (1.0 + math.exp(-z)),
+    "tanh": lambda z, a: math.tanh(z),
+}
+
+
+def outputs(case: Case, reference) -> tuple[np.ndarray, dict, tuple[int, ...]]:
+    """Return the network's outputs, its parameters, and the first layer's shape."""
+    network = case.network(reference)
+    return network.predict(case.x()), network.parameters(), network.layers[0].out_shape
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CONVOLUTIONS if not c.big], ids=lambda case: case.name
+)
+def test_convolution(case, reference):
+    received, parameters, shape = outputs(case, reference)
+    w, b = parameters["conv1.weight"], parameters.get("conv1.bias")
+    expected = convolve(case.x(), w, b, case.layers[0]["conv"], shape)
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+
+
+@pytest.mark.parametrize("case", POOLS, ids=lambda case: case.name)
+def test_pooling(case, reference):
+    ((kind, settings),) = case.layers[0].items()
+    received, _, shape = outputs(case, reference)
+    expected = pooled(case.x(), kind, settings, shape)
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+
+
+@pytest.mark.parametrize("case", DENSE, ids=lambda case: case.name)
+def test_dense(case, reference):
+    received, parameters, _ = outputs(case, reference)
+    w, b = parameters["dense1.weight"], parameters.get("dense1.bias")
+    x = case.x().reshape(case.n, -1).astype(np.float64)
+    for n, o in itertools.product(range(min(case.n, 3)), range(min(len(w), 9))):
+        expected = math.fsum(x[n] * w[o]) + (0.0 if b is None else b[o])
+        assert received[n, o] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("case", ACTIVATIONS, ids=lambda case: case.name)
+def test_activation(case, reference):
+    given = case.layers[0]["activation"]
+    name, slope = (
+        next(iter(given.items())) if isinstance(given, dict) else (given, 0.01)
+    )
+    received, _, _ = outputs(case, reference)
+    expected = [FUNCTIONS[name](float(z), slope) for z in case.x().ravel()]
+    assert relative(received.ravel(), np.array(expected)) <= FLOAT32
+
+
+def test_add_and_concat(reference):
+    layers = (
+        {"activation": "tanh", "name": "a"},
+        {"add": {}, "inputs": ["a", "input"], "name": "sum"},
+        {"concat": {}, "inputs": ["input", "sum", "a"]},
+        "flatten",
+    )
+    case = Case("merged", (2, 3, 2), layers)
+    x = case.x().astype(np.float64)
+    expected = np.concatenate([x, np.tanh(x) + x, np.tanh(x)], axis=1)
+    received, _, _ = outputs(case, reference)
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+
+
+@pytest.mark.parametrize("slope", [-80.0, 80.0])
+def test_sigmoids_of_large_numbers_do_not_overflow(slope, any_device):
+    x = np.array([[slope, 10 * slope]], np.float32)
+    for name, ends in (("sigmoid", (0.0, 1.0)), ("bipolar_sigmoid", (-1.0, 1.0))):
+        case = Case("large", (2,), ({"activation": name},), n=1)
+        y = case.network(any_device).predict(x)
+        np.testing.assert_allclose(y, ends[int(slope > 0)], atol=1e-7)
