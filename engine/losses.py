@@ -1,11 +1,11 @@
 r"""Losses: what is minimised, one number per sample, and its mean over the batch.
 
-z (n, K) is the network's output, t the target of the same shape; for classes t (n,) holds
-their numbers, and t (n, K) may hold probabilities (soft targets).
+z (n, K) is the network's output, t the target of the same shape; for classes t (n,)
+holds their numbers, and t (n, K) may hold probabilities (soft targets).
 
 squared_error           ½ Σ_k (z_k − t_k)²                   ∂/∂z_k = z_k − t_k
 mean_squared_error      1/K Σ_k (z_k − t_k)²                 ∂/∂z_k = 2/K (z_k − t_k)
-mean_absolute_error     1/K Σ_k |z_k − t_k|                  ∂/∂z_k = 1/K sign(z_k − t_k)
+mean_absolute_error     1/K Σ_k |z_k − t_k|                  ∂/∂z_k = sign(z_k − t_k)/K
 softmax_cross_entropy   Σ_k t_k (ln Σ_j e^{z_j} − z_k)       ∂/∂z_k = s_k Σ_j t_j − t_k,
                         s_k = e^{z_k − m} / Σ_j e^{z_j − m}, m = max_j z_j (no overflow)
 

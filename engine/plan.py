@@ -139,7 +139,7 @@ class Plan:
             stage()
 
     def check_finite(self, losses: np.ndarray, step: int) -> None:
-        """Raise NumericsError naming the first layer at fault if a loss is not finite."""
+        """Raise NumericsError naming the layer at fault if a loss is not finite."""
         if np.isfinite(losses).all():
             return
         for layer, y in zip(self.network.layers, self.outputs, strict=True):

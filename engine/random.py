@@ -86,7 +86,7 @@ def bits(
     layer: int = 0,
     first_row: int = 0,
 ) -> np.ndarray:
-    """Return uint32 (rows, size): the raw numbers at rows first_row ... of (step, layer)."""
+    """Return uint32 (rows, size): numbers at rows first_row ... of (step, layer)."""
     blocks = -(-size // 4)
     counter = np.empty((rows, blocks, 4), np.uint32)
     counter[..., 0] = np.arange(blocks, dtype=np.uint32)
@@ -183,7 +183,7 @@ class Stream:
         return np.argsort(self._bits(n), kind="stable")
 
     def choice_mask(self, n: int, portion: float) -> np.ndarray:
-        """Return bool (n,) in which exactly round(portion · n) random places are True."""
+        """Return bool (n,) with exactly round(portion · n) random places True."""
         mask = np.zeros(n, bool)
         mask[self.permutation(n)[: round(portion * n)]] = True
         return mask

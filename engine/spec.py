@@ -121,8 +121,8 @@ def _layers(entries: Any, shape: Shape) -> list[Layer]:
             raise layer.fail("no layer takes its output")
     if len(layers[-1].out_shape) != 1:
         raise layers[-1].fail(
-            f"the last layer must give (outputs,), received {layers[-1].out_shape}; end "
-            "with a dense or flatten layer"
+            f"the last layer must give (outputs,), received {layers[-1].out_shape}; "
+            "end with a dense or flatten layer"
         )
     return layers
 
@@ -134,7 +134,7 @@ _REPEAT = {
 
 
 def _entry(entry: Any, place: str) -> tuple[str, Any, str | None, Any]:
-    """Return (kind, settings, name or None, inputs or None) of one entry of `layers`."""
+    """Return (kind, settings, name or None, inputs or None) of an entry of `layers`."""
     if isinstance(entry, str):
         entry = {entry: None}
     if not isinstance(entry, Mapping):

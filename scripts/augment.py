@@ -1,4 +1,4 @@
-"""Step `augment`: make each drawing's copies; every copy knows its drawing and child."""
+"""Step `augment`: make each drawing's copies; each knows its drawing and child."""
 
 from __future__ import annotations
 

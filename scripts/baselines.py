@@ -18,14 +18,14 @@ from scripts.lib.files import write_csv
 from scripts.lib.samples import Part, Samples
 
 COLUMNS = ("baseline", "metric", "mean", "sd", "n")
-# Pixels of a generation of copies are far fewer than independent: 64 components keep what
-# a linear model can use, and make it quick.
+# Pixels of a generation of copies are far fewer than independent: 64 components keep
+# what a linear model can use, and make it quick.
 _COMPONENTS = 64
 _RIDGE = 1.0
 
 
 def make_baselines(args: argparse.Namespace) -> None:
-    """Write one row per baseline: mean, sd and n over the folds, in the table's unit."""
+    """Write one row per baseline: mean, sd, n over the folds, in the table's unit."""
     protocol = yaml.safe_load(args.protocol.read_text("utf-8"))
     task = {
         "task": args.task,

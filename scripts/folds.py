@@ -1,4 +1,4 @@
-"""Step `folds`: deal the drawings, or their copies, to training, validation and test."""
+"""Step `folds`: deal drawings, or their copies, to training, validation and test."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _size(data: bytes, kind: str) -> tuple[int, int]:
 def make_images(
     config_path: Path, folder: Path, labels: Path, out: Path, unreadable: Path
 ) -> None:
-    """Write images.npz (`images`, `ids`) and unreadable.csv, in the order of labels.csv.
+    """Write images.npz (`images`, `ids`) and unreadable.csv, in labels.csv's order.
 
     images uint8 (n, height, width). One file is in memory at a time.
     Raises: ImageError if more than 5 % cannot be read, or none is left.
@@ -89,8 +89,8 @@ def make_images(
     if not ids or len(refused) > REJECTED_LIMIT * len(rows):
         first = "; ".join(f"{r['file']}: {r['reason']}" for r in refused[:5])
         raise ImageError(
-            f"{folder}: {len(refused)} of {len(rows)} images cannot be read, expected at "
-            f"most {REJECTED_LIMIT:.0%}; the first: {first}"
+            f"{folder}: {len(refused)} of {len(rows)} images cannot be read, expected "
+            f"at most {REJECTED_LIMIT:.0%}; the first: {first}"
         )
     write_csv(unreadable, UNREADABLE_COLUMNS, refused)
     write_npz(out, images=images[: len(ids)], ids=np.array(ids))

@@ -1,4 +1,4 @@
-"""Step `report`: say in plain words what was reproduced, computed from the tables alone."""
+"""Step `report`: say in plain words what was reproduced, from the tables alone."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _xor_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return [
         *_heading("XOR (S2 Fig. 3)"),
         f"The engine's own layers, in float64: the loss falls from {first['loss']} to "
-        f"{last['loss']} in {last['step']} steps. The test suite compares every digit of "
-        "this table with the document's.",
+        f"{last['loss']} in {last['step']} steps. The test suite compares every digit "
+        "of this table with the document's.",
         "",
     ]
 
@@ -52,8 +52,8 @@ def _experiment_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]
     )
     if about["status"] == "stand-in":
         lines.append(
-            "The drawings are **generated**. What follows shows how the protocols behave; "
-            "it neither confirms nor refutes a published number."
+            "The drawings are **generated**. What follows shows how the protocols "
+            "behave; it neither confirms nor refutes a published number."
         )
     lines.append("")
     for variant in dict.fromkeys(r["variant"] for r in rows):
@@ -84,7 +84,7 @@ def _sentence(variant: str, rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _worth(models: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return what the leak is worth: the mean with it less the mean without, in points."""
+    """Return what the leak is worth: mean with it less mean without, in points."""
     means = {row["leaks"]: float(row["ours"]) for row in models}
     if set(means) != {"yes", "no"}:
         return []

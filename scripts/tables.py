@@ -113,8 +113,8 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
         )
         listed.append(
             f"Protocol {p['id']}: {p['title']}; {p['k']} folds, weights {p['weights']}"
-            f"{_DEPENDENT if p['weights'] == 'carried' else ''}; {what}; reported is the "
-            f"{p['reported']} part."
+            f"{_DEPENDENT if p['weights'] == 'carried' else ''}; {what}; reported is "
+            f"the {p['reported']} part."
         )
     listed.append("mape in %, accuracy in %; seconds: training, all folds together.")
     return listed

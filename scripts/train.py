@@ -1,4 +1,4 @@
-"""Step `train`: learn one fold. Reads the training and validation parts, never the test."""
+"""Step `train`: learn one fold, from its training and validation parts alone."""
 
 from __future__ import annotations
 

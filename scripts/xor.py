@@ -25,11 +25,11 @@ WEIGHT_COLUMNS = ("parameter", "row", "column", "value")
 
 
 def learn_xor(model: Path) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """Return the printed rows and the final weights, S2's (inputs, outputs) way round."""
+    """Return the printed rows and the final weights, (inputs, outputs) as in S2."""
     spec = yaml.safe_load(model.read_text("utf-8"))
     network = engine.Network.from_spec(spec, device="reference")
     # S2 draws with NumPy's old generator; only so are the digits the document's.
-    draw = np.random.RandomState(2)  # noqa: NPY002
+    draw = np.random.RandomState(2)
     hidden, out = draw.randn(2, 4), draw.randn(4, 1)
     network.set_parameters({"dense1.weight": hidden.T, "dense2.weight": out.T})
     trainer = engine.Trainer(network, {"sgd": {"learning_rate": RATE}}, batch_size=4)

@@ -1,16 +1,17 @@
 """What a backend must do: the one list of primitives.
 
 Two kinds of arrays live on a device:
-  batch arrays   (n, *shape), one row per sample; made by `empty`. How they lie in memory
+  batch arrays   (n, *shape), one row per sample; made by `empty`. How they lie
+  in memory
                  is the backend's own business; `put` and `get` translate.
   flat arrays    plain numbers in C order: parameters, their gradients, optimiser state.
                  One flat array holds them all; `part` gives a named piece of it.
 
 Every primitive that computes takes its arrays once and returns a stage, a function
-without arguments that runs it. So arguments are bound once per batch size, and a step is
-a walk along a list. What changes from step to step (`step`, `learning_rate`) is read from
-`self.state` when the stage runs. A stage may return before its work is done; `get` and
-`finish` wait.
+without arguments that runs it. So arguments are bound once per batch size, and a step
+is a walk along a list. What changes from step to step (`step`, `learning_rate`) is read
+from `self.state` when the stage runs. A stage may return before its work is done; `get`
+and `finish` wait.
 
 Sameness: a backend cuts its work into chunks that do not depend on the number of
 threads and adds partial sums in a fixed order.
@@ -129,7 +130,7 @@ class Backend(ABC):
 
     @abstractmethod
     def empty_like(self, array: Array) -> Array:
-        """Return a batch array of the same batch and shape for the backend's own use."""
+        """Return a batch array of the same batch and shape, for the backend's use."""
 
     @abstractmethod
     def reshape(self, array: Array, shape: tuple[int, ...]) -> Array:
@@ -285,4 +286,4 @@ class Backend(ABC):
         size: int,
         constants: AdamConstants,
     ) -> Stage:
-        """Update the first `size` numbers as engine/optimizers.py says; moments (m, v)."""
+        """Update `size` numbers as engine/optimizers.py says; moments (m, v)."""

@@ -17,7 +17,8 @@ class Conv(Layer):
     Backward, with dy = ∂loss/∂y:
         dw[f,c,u,v] = Σ_{n,i,j} dy[n,f,i,j] · x[n, c, i·s_h + u·d_h − p_h, …]
         db[f]       = Σ_{n,i,j} dy[n,f,i,j]
-        dx[n,c,a,b] = Σ_{f,i,j,u,v : i·s_h + u·d_h − p_h = a, …} w[f,c,u,v] · dy[n,f,i,j]
+        dx[n,c,a,b] = Σ w[f,c,u,v] · dy[n,f,i,j]
+                      over f, i, j, u, v with i·s_h + u·d_h − p_h = a, …
 
     padding: number, [h, w], `valid` (0) or `same` (H' = ⌈H / s_h⌉; an odd rest goes to
     the bottom and right). bias: none, learned, or fixed (drawn once, never updated).
@@ -61,8 +62,8 @@ class Conv(Layer):
         )
         if g.out_height < 1 or g.out_width < 1:
             raise self.fail(
-                f"the kernel {s['kernel']} (dilation {s['dilation']}) is larger than its "
-                f"padded input {(h + top + bottom, w + left + right)}"
+                f"the kernel {s['kernel']} (dilation {s['dilation']}) is larger than "
+                f"its padded input {(h + top + bottom, w + left + right)}"
             )
         kh, kw = s["kernel"]
         fan = initializers.Fan(

@@ -9,8 +9,8 @@ from collections.abc import Callable
 def run(main: Callable[[], None]) -> None:
     """Run `main`; an expected error ends with its text alone and exit status 1.
 
-    Expected are ValueError, OSError and the engine's own errors: bad input. Anything else
-    is a fault of the program and keeps its traceback.
+    Expected are ValueError, OSError and the engine's own errors: bad input. Anything
+    else is a fault of the program and keeps its traceback.
     """
     from engine.errors import EngineError
 

@@ -1,10 +1,11 @@
 """The embedded stand-in: generated drawings of a person by generated children.
 
-Not children's drawings, and never reported as such: a set of the same kind, size and file
-names as S0's, so that everything runs without data. Age shows in what a child draws (body
-parts, proportions, detail) and in how steady its lines are; the subject in hair and
-clothes; and each child has a hand of its own (pencil, paper, place on the sheet), which is
-what a split that shares children between its sides can learn instead of age.
+Not children's drawings, and never reported as such: a set of the same kind, size and
+file names as S0's, so that everything runs without data. Age shows in what a child
+draws (body parts, proportions, detail) and in how steady its lines are; the subject in
+hair and clothes; and each child has a hand of its own (pencil, paper, place on the
+sheet), which is what a split that shares children between its sides can learn instead
+of age.
 
 Everything is drawn from engine.random, purpose "drawing": same seed, same bytes.
 """
@@ -24,8 +25,8 @@ _SUBJECTS = "mws"
 class Child:
     """One generated child.
 
-    number: within its category, from 1; months: age; author: m or f; talent: how far its
-    drawing is ahead of its age (in years).
+    number: within its category, from 1; months: age; author: m or f; talent: how far
+    its drawing is ahead of its age (in years).
     """
 
     category: str
@@ -54,11 +55,12 @@ class Drawing:
         """The file's name by S0's grammar, without ending."""
         years, months = divmod(self.months, 12)
         child = self.child
-        return f"{child.category}-{child.number}{self.subject}-{years}.{months}{child.author}"
+        who = f"{child.category}-{child.number}{self.subject}"
+        return f"{who}-{years}.{months}{child.author}"
 
     @cached_property
     def maturity(self) -> float:
-        """What is seen of age: about 0 (3 years) ... 1 (12), with individual scatter."""
+        """What shows of age: about 0 (3 years) ... 1 (12), with individual scatter."""
         own = stream(self.seed, "drawing", "maturity", self.name).normal(0.0, 0.35)
         years = self.months / 12 + self.child.talent + own
         return min(max((years - 3.0) / 9.0, 0.0), 1.0)
@@ -90,7 +92,7 @@ def make_children(count: int, seed: int) -> list[Child]:
 
 
 def make_drawings(drawings: int, children: int, seed: int) -> list[Drawing]:
-    """Return the set: each child draws one to three subjects, once each, in a few weeks.
+    """Return the set: each child draws one to three subjects within a few weeks.
 
     Raises: ValueError if so many drawings cannot come from so few children.
     """

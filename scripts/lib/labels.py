@@ -17,7 +17,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 AGE_COLUMNS = ("age_years", "age_months")
 # A factor's value where the source leaves it empty.
 UNKNOWN = "unknown"
-# The most of all names that may be unreadable; beyond it the data set is not understood.
+# The most of all names that may be unreadable; beyond it the data set is not
+# understood.
 REJECTED_LIMIT = 0.05
 
 _SUBJECTS = {"m": "man", "w": "woman", "s": "self"}
@@ -39,8 +40,8 @@ class Labels:
     """What a source says.
 
     rows: one dict per drawing, sorted by `sample`: sample, file, child, the factors,
-    age_years (whole years), age_months. rejected: dicts file, kind, reason, where kind is
-    "rejected" (cannot be read) or "excluded" (left out by the data set's config).
+    age_years (whole years), age_months. rejected: dicts file, kind, reason, where kind
+    is "rejected" (cannot be read) or "excluded" (left out by the data set's config).
     """
 
     factors: tuple[str, ...]
@@ -53,11 +54,12 @@ class Labels:
 
 
 def parse_name(name: str) -> dict[str, Any]:
-    """Return the labels that a file name CATEGORY-NUMBERSUBJECT-YEARS.MONTHSAUTHOR holds.
+    """Return the labels in a name CATEGORY-NUMBERSUBJECT-YEARS.MONTHSAUTHOR.
 
     `p3-67w-6.7f.jpeg`: child p3-67, 6 years 7 months = 79 months, a girl drew a woman.
-    YEARS.MONTHS is not a decimal: 6.1 is 73 months, 6.10 is 82. Any case; .jpg, .jpeg or
-    .png, also twice; a name written twice over and marks of copying are read as the name.
+    YEARS.MONTHS is not a decimal: 6.1 is 73 months, 6.10 is 82. Any case; .jpg, .jpeg
+    or .png, also twice; a name written twice over and marks of copying are read as the
+    name.
 
     Raises: ValueError with the reason if the name does not follow the grammar.
     """
@@ -119,8 +121,8 @@ def from_csv(
 
     Columns: `file` (relative to the folder or to the folder above), the child's column
     and the factors' (config `columns: {child: NAME}`, `factors`), `age_months`. config
-    may `keep` ({column: value}), `require` (columns that may not be empty) and `exclude`
-    ({file's stem: reason}); what they leave out is listed as excluded.
+    may `keep` ({column: value}), `require` (columns that may not be empty) and
+    `exclude` ({file's stem: reason}); what they leave out is listed as excluded.
 
     Raises: LabelError for a missing file or column, or a file listed twice.
     """
@@ -150,7 +152,8 @@ def from_csv(
 def check(labels: Labels, where: str) -> None:
     """Refuse labels that are not good enough to go on with.
 
-    Raises: LabelError if no drawing is left, or more than 5 % of the names are rejected.
+    Raises: LabelError if no drawing is left, or more than 5 % of the names are
+    rejected.
     """
     rejected = [entry for entry in labels.rejected if entry["kind"] == "rejected"]
     listed = "; ".join(f"{r['file']}: {r['reason']}" for r in rejected[:5])

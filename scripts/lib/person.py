@@ -1,6 +1,7 @@
 """Drawing one person on a sheet of paper, as a child of a given maturity would.
 
-Pixels: x to the right, y down; 0 black, 255 white. Used by scripts/lib/embedded.py only.
+Pixels: x to the right, y down; 0 black, 255 white. Used by scripts/lib/embedded.py
+only.
 """
 
 from __future__ import annotations

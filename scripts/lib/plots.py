@@ -56,7 +56,7 @@ def profiles(
     panels: Sequence[Profile],
     source: Mapping[str, Any],
 ) -> plt.Figure:
-    """Draw one panel per variant (rows) and protocol (columns).  Source: S0 Figs. 6, 8."""
+    """Draw a panel per variant (row) and protocol (column).  Source: S0 Figs. 6, 8."""
     columns = len({p.protocol["id"] for p in panels})
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(

@@ -23,8 +23,9 @@ class SampleError(ValueError):
 class Part:
     """One part of one fold.
 
-    x: images float32 (n, 1, h, w) in [0, 1], 1 = white paper; with the recipe's `center`
-    less the mean image of the fold's training part. t: int (n,) classes, or float64 (n, 1) months / target_scale; ids of the rows.
+    x: images float32 (n, 1, h, w) in [0, 1], 1 = white paper; with the recipe's
+    `center` less the mean image of the fold's training part. t: int (n,) classes, or
+    float64 (n, 1) months / target_scale. ids: of the rows.
     """
 
     x: np.ndarray
@@ -72,7 +73,8 @@ class Samples:
     def part(self, fold: int, name: str) -> Part:
         """Return one part (train, validation or test) of one fold.
 
-        Raises: SampleError for a fold that is not there; SplitError if rows are missing.
+        Raises: SampleError for a fold that is not there; SplitError if rows are
+        missing.
         """
         if not 0 <= fold < len(self.folds.folds):
             raise SampleError(
@@ -113,8 +115,8 @@ def read_targets(labels: Path, factors: Sequence[str]) -> dict[str, tuple]:
         missing = [f for f in factors if f not in (reader.fieldnames or ())]
         if missing:
             raise SampleError(
-                f"{labels}: the target's factors {', '.join(missing)} are not recorded; "
-                f"recorded are {', '.join(reader.fieldnames or ())}"
+                f"{labels}: the target's factors {', '.join(missing)} are not "
+                f"recorded; recorded are {', '.join(reader.fieldnames or ())}"
             )
         return {
             row["sample"]: tuple(

@@ -262,9 +262,9 @@ def part_rows(
     missing = listed.difference(names[i] for i in rows)
     if missing:
         raise SplitError(
-            f"folds of {folds.protocol}, fold {number}, {part}: {len(missing)} ids have "
-            f"no row in the augmented set, e.g. {min(missing)!r}; expected the set "
-            f"made by {folds.augmentation or 'any augmentation'}, "
+            f"folds of {folds.protocol}, fold {number}, {part}: {len(missing)} ids "
+            f"have no row in the augmented set, e.g. {min(missing)!r}; expected the "
+            f"set made by {folds.augmentation or 'any augmentation'}, "
             f"{folds.copies or 'any number of'} copies. Use that one, or make the "
             "folds anew"
         )

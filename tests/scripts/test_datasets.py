@@ -33,7 +33,7 @@ def test_the_first_that_is_at_hand_is_taken(tmp_path):
 
 def test_a_missing_data_dir_is_an_error(tmp_path):
     with pytest.raises(
-        datasets.DatasetError, match="data_dir: expected a folder.*gone"
+        datasets.DatasetError, match=r"data_dir: expected a folder.*gone"
     ):
         _choose(tmp_path / "gone")
 

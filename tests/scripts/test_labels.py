@@ -153,6 +153,5 @@ def test_the_real_drawings(real_data_dir, tmp_path):
     assert {r["age_years"] for r in rows} <= set("12345678")
     left_out = list(csv.DictReader(rejected.read_text("utf-8").splitlines()))
     assert len(left_out) == 69 and {r["kind"] for r in left_out} == {"excluded"}
-    assert [r["reason"] for r in left_out if "DAM3D006" in r["file"]][0].startswith(
-        "listed with 0.42 years"
-    )
+    slip = next(r["reason"] for r in left_out if "DAM3D006" in r["file"])
+    assert slip.startswith("listed with 0.42 years")

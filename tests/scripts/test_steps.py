@@ -220,7 +220,7 @@ def test_weights_are_carried_from_fold_to_fold(small, study, tmp_path):
 def test_a_diverging_training_is_an_error_and_leaves_no_output(small, tmp_path):
     wild = {"optimizer": {"sgd": {"learning_rate": 1e6}}, "passes": 40}
     arguments = _arguments(small, tmp_path, "years", "paper", 0, **wild)
-    with pytest.raises(ArithmeticError, match="step .*lower the learning rate"):
+    with pytest.raises(ArithmeticError, match=r"step .*lower the learning rate"):
         train.train(arguments)
     assert not arguments.output.exists() and not arguments.history.exists()
 

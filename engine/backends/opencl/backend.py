@@ -47,7 +47,7 @@ class BatchArray:
 
 @dataclass
 class FlatArray:
-    """Plain numbers in C order; `whole` keeps the buffer alive that this is a part of."""
+    """Plain numbers in C order; `whole` keeps the buffer alive that holds them."""
 
     buffer: cl.Buffer
     shape: tuple[int, ...]
@@ -90,8 +90,8 @@ class OpenCL(Backend):
             self.queue.finish()
         except (cl.MemoryError, cl.LogicError, cl.RuntimeError) as error:
             raise DeviceError(
-                f"{self.name}: no memory for an array of {size:,} bytes ({error}); use a "
-                "smaller batch_size or a smaller network"
+                f"{self.name}: no memory for an array of {size:,} bytes ({error}); use "
+                "a smaller batch_size or a smaller network"
             ) from None
         return buffer
 
@@ -250,10 +250,12 @@ class OpenCL(Backend):
         outputs = z.features
         kernel = self.programs.kernel(("loss",), kind, K=outputs, TARGETS=t.features)
         each = 1.0 / outputs if kind.startswith("mean_") else 1.0
-        # Without a gradient to write, softmax still needs no second array: `wanted` is 0.
+        # Without a gradient to write, softmax still needs no second array:
+        # `wanted` is 0.
         return self.launch(
             kernel, z.blocks, z, t, z if dz is None else dz, losses,
-            np.uint32(z.n), np.float32(scale), np.float32(each), np.int32(dz is not None),
+            np.uint32(z.n), np.float32(scale), np.float32(each),
+            np.int32(dz is not None),
         )  # fmt: skip
 
     def sgd(self, parameters, gradients, size):

@@ -54,7 +54,8 @@ def backward_weights(
 ) -> Stage:
     """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b.
 
-    The sum over samples and rows is cut into shards by the batch and the geometry alone.
+    The sum over samples and rows is cut into shards by the batch and the geometry
+    alone.
     """
     weights = int(np.prod(dw.shape))
     shards, each, parts, rows = _shards(x.blocks, g.out_height, weights)
