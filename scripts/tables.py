@@ -50,6 +50,7 @@ SHOWN = (
     "sd",
     "n",
     "part",
+    "device",
     "seconds",
     "note",
 )

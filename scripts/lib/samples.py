@@ -62,6 +62,14 @@ class Samples:
         else:
             combinations = sorted(set(targets.values()))
             self.classes = ["+".join(map(str, c)) for c in combinations]
+            empty = sorted(set(combinations) - set(values))
+            if empty:
+                raise SampleError(
+                    f"{augmented}: the class {'+'.join(map(str, empty[0]))} of "
+                    f"{'+'.join(task['target'])} has no readable image (nor have "
+                    f"{len(empty) - 1} more); mend its images (unreadable.csv lists "
+                    "them) or exclude its drawings in the data set's file"
+                )
             number = {c: i for i, c in enumerate(combinations)}
             self.targets = np.array([number[v] for v in values])
 

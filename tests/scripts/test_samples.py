@@ -90,6 +90,18 @@ def test_missing_fold_and_missing_factor(small):
         Samples(small.augmented, small.labels, small.paper, task)
 
 
+def test_a_class_without_an_image_is_an_error(small, tmp_path):
+    """Its only drawing could not be read: it is in labels.csv, not among the copies."""
+    with np.load(small.augmented) as file:
+        arrays = dict(file)
+    six = {r["sample"] for r in small.rows if r["age_years"] == 6}
+    keep = [parent not in six for parent in arrays["parent"].tolist()]
+    less = tmp_path / "ignet.npz"
+    np.savez(less, **{name: array[keep] for name, array in arrays.items()})
+    with pytest.raises(SampleError, match="the class 6 of age_years has no readable"):
+        Samples(less, small.labels, small.by_child, CLASSES)
+
+
 def test_a_child_on_two_sides_is_an_error(small, tmp_path):
     document = json.loads(small.by_child.read_text("utf-8"))
     fold = document["folds"][0]
