@@ -237,6 +237,7 @@ class _Run:
             trainer, network = self.trainer, self.network
             settings = [
                 network.spec,
+                network.backend.id.split(":")[0],
                 network.backend.kind,
                 trainer._described,
                 trainer.batch_size,

@@ -32,7 +32,9 @@ def train(device, path: Path | None, *, stop_after: int = 0, spec=SPEC, **settin
 
     limits = {"passes": PASSES, "tolerance": 3} | settings.pop("limits", {})
     data = settings.pop("data", None) or images(60)
+    seed = settings.pop("order", 0)
     trainer = trainer_of(spec, device, batch_size=16, **settings)
+    trainer.seed = seed
     x, t = data
     history = trainer.fit(
         (x[:50], t[:50]),
@@ -243,13 +245,24 @@ def with_other_data() -> tuple[np.ndarray, np.ndarray]:
     return x, t
 
 
+def with_dropout(portion: float) -> dict:
+    layers = [
+        {"dropout": portion} if "dropout" in layer else layer
+        for layer in SPEC["layers"]
+    ]
+    return SPEC | {"layers": layers}
+
+
 OTHER = {
-    "seed": {"seed": 1},
+    "weights": {"seed": 1},
+    "order": {"order": 1},
     "rate": {"optimizer": {"sgd": {"learning_rate": 0.2}}},
     "data": {"data": with_other_data()},
     "tolerance": {"limits": {"tolerance": 2}},
     "better": {"limits": {"score_better": "higher"}},
-    "spec": {"spec": SPEC | {"layers": [{"dropout": 0.1}, *SPEC["layers"]]}},
+    # Neither changes a weight.
+    "dropout": {"spec": with_dropout(0.26)},
+    "loss": {"spec": SPEC | {"loss": {SPEC["loss"]: {"reduction": "sum"}}}},
 }
 
 
@@ -261,10 +274,15 @@ def test_of_another_training(what, good, reference, tmp_path):
     refused(reference, path, text, **OTHER[what])
 
 
-def test_of_another_kind_of_device(good, opened, tmp_path):
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("reference", "threads"), ("threads", "opencl"), ("opencl", "threads")],
+)
+def test_of_another_kind_of_device(first, second, opened, tmp_path):
     path = tmp_path / "c.npz"
-    path.write_bytes(good)
-    refused(opened("threads"), path, "belongs to another training")
+    with pytest.raises(Stop):
+        train(opened(first), path, stop_after=1)
+    refused(opened(second), path, "belongs to another training")
 
 
 # --- writing --------------------------------------------------------------------------
