@@ -27,7 +27,7 @@ def fetch(
 
         for drawing in embedded.make_drawings(**config["embedded"]):
             write_bytes(folder / f"{drawing.name}.jpeg", person.encode(drawing))
-    files = datasets.list_images(folder, config["title"])
+    files = datasets.list_drawings(config, folder)
     write_json(
         source,
         {

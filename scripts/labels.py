@@ -17,11 +17,13 @@ def make_labels(config_path: Path, folder: Path, out: Path, rejected: Path) -> N
     Raises: LabelError or DatasetError; then neither file is written.
     """
     config = datasets.load(config_path)
-    files = datasets.list_images(folder, config["title"])
+    files = datasets.list_drawings(config, folder)
     if config["kind"] == "labels_csv":
         found = labels.from_csv(folder, files, config, config["title"])
     else:
         found = labels.from_names(files)
+    for file in datasets.list_files(folder, labels.OTHER_SUFFIXES):
+        found.reject(file, f"expected {' or '.join(labels.IMAGE_SUFFIXES)}")
     labels.check(found, f"{config['title']} ({folder})")
     columns = ("sample", "file", "child", *found.factors, *labels.AGE_COLUMNS)
     write_csv(rejected, REJECTED_COLUMNS, found.rejected)

@@ -13,7 +13,10 @@ from typing import Any
 
 import yaml
 
+from scripts.lib import embedded
 from scripts.lib.labels import IMAGE_SUFFIXES
+
+_KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
 
 
 class DatasetError(ValueError):
@@ -42,6 +45,10 @@ def load(path: str | Path) -> dict[str, Any]:
         raise DatasetError(f"{path}: cannot be read: {error}") from None
     if not isinstance(config, dict):
         raise DatasetError(f"{path}: expected keys and values, received {config!r}")
+    needed = [*_KEYS, *(["embedded"] if config.get("kind") == "embedded" else [])]
+    missing = [key for key in needed if key not in config]
+    if missing:
+        raise DatasetError(f"{path}: the keys {', '.join(missing)} are missing")
     return config
 
 
@@ -58,8 +65,8 @@ def choose(
     configs: id -> configuration of all data sets; data_dir: the folder that holds data
     sets as their archives lay them out, or None; dataset: "auto", or the id to take.
 
-    Raises: DatasetError if data_dir is not there, or a data set asked for by its id (or
-    by download) cannot be had.
+    Raises: DatasetError if data_dir is not there or is itself one of the data sets, or
+    a data set asked for by its id (or by download) cannot be had.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise DatasetError(
@@ -76,6 +83,11 @@ def choose(
         folder = data_dir / config["folder"] if data_dir else None
         if folder is not None and folder.is_dir():
             return Choice(name, config["status"], None, folder)
+    if data_dir is not None and data_dir.name in _folders(wanted, configs):
+        raise DatasetError(
+            f"data_dir: expected the folder that holds data sets, received {data_dir}, "
+            f"which looks like one of them; give {data_dir.parent}"
+        )
     first = configs[wanted[0]]
     if dataset != "auto":
         raise DatasetError(
@@ -88,6 +100,10 @@ def choose(
             f"checksum; {_where_from(first)}"
         )
     return Choice(first["stand_in"], "stand-in", wanted[0], None)
+
+
+def _folders(names: Sequence[str], configs: Mapping[str, Mapping]) -> set[str]:
+    return {configs[name]["folder"] for name in names if "folder" in configs[name]}
 
 
 def _where_from(config: Mapping[str, Any]) -> str:
@@ -103,6 +119,28 @@ def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | N
     return (here or Path.cwd()) / Path(value).expanduser() if value else None
 
 
+def list_drawings(config: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return a data set's image files, relative to its folder, sorted.
+
+    Of the embedded one those that its configuration asks for: others in the folder are
+    of another seed or size.
+
+    Raises: DatasetError if the folder or one of the generated drawings is missing, or
+    there is no image.
+    """
+    if config["kind"] != "embedded":
+        return list_images(folder, config["title"])
+    files = list(embedded.drawing_files(**config["embedded"]))
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise DatasetError(
+            f"{config['title']}: expected {len(files)} drawings in {folder}, "
+            f"{len(missing)} are missing, the first {missing[0]}; "
+            "scripts.fetch makes them"
+        )
+    return files
+
+
 def list_images(folder: Path, title: str) -> list[str]:
     """Return the image files below `folder`, relative to it, sorted.
 
@@ -110,14 +148,19 @@ def list_images(folder: Path, title: str) -> list[str]:
     """
     if not folder.is_dir():
         raise DatasetError(f"{title}: expected the folder {folder}, it is not there")
-    files = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+    files = list_files(folder, IMAGE_SUFFIXES)
     if not files:
         raise DatasetError(
             f"{title}: expected images ({', '.join(IMAGE_SUFFIXES)}) in {folder}, "
             "received none"
         )
     return files
+
+
+def list_files(folder: Path, suffixes: Sequence[str]) -> list[str]:
+    """Return the files below `folder` that end so, in any case; relative, sorted."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes and path.is_file()
+    )

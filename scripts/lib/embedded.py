@@ -13,7 +13,7 @@ Everything is drawn from engine.random, purpose "drawing": same seed, same bytes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from engine.random import Stream, stream
 
@@ -113,7 +113,8 @@ def make_drawings(drawings: int, children: int, seed: int) -> list[Drawing]:
     return made
 
 
-def drawing_files(drawings: int, children: int, seed: int) -> list[str]:
+@cache
+def drawing_files(drawings: int, children: int, seed: int) -> tuple[str, ...]:
     """Return the names of the set's files, sorted; draws nothing."""
     made = make_drawings(drawings, children, seed)
-    return sorted(f"{drawing.name}.jpeg" for drawing in made)
+    return tuple(sorted(f"{drawing.name}.jpeg" for drawing in made))

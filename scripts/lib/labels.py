@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+# Pictures that are not read, but not passed over in silence either.
+OTHER_SUFFIXES = (".bmp", ".gif", ".heic", ".jfif", ".tif", ".tiff", ".webp")
 AGE_COLUMNS = ("age_years", "age_months")
 # A factor's value where the source leaves it empty.
 UNKNOWN = "unknown"
@@ -23,12 +25,17 @@ REJECTED_LIMIT = 0.05
 
 _SUBJECTS = {"m": "man", "w": "woman", "s": "self"}
 _AUTHORS = {"m": "boy", "f": "girl"}
+_ENDING = r"\.(?:jpe?g|png)"
+# The name, or the name again and again.
 _NAME = re.compile(
-    r"(?P<category>nu|p[1-7])-(?P<number>\d{1,4})(?P<subject>[mws])"
-    r"-(?P<years>\d{1,2})\.(?P<months>\d{1,2})(?P<author>[mf])"
+    r"(?P<name>(?P<category>nu|p[1-7])-(?P<number>[0-9]{1,4})(?P<subject>[mws])"
+    r"-(?P<years>[0-9]{1,2})\.(?P<months>[0-9]{1,2})(?P<author>[mf]))"
+    rf"(?:(?:{_ENDING})?[\s_-]*(?P=name))*"
 )
-# What copying leaves behind a name: " (2)", " - Copy", "_copy".
-_COPY_MARK = re.compile(r"(\s*\(\d+\)|[\s_-]*copy)+$", re.IGNORECASE)
+# What stands before and behind a name: endings, "Copy of ", " (2)", " - Copy", "_copy".
+_BEFORE = re.compile(r"^(?:copy of\s+)+")
+_BEHIND = re.compile(rf"(?:{_ENDING}|\([0-9]+\)|[\s_-]*copy)$")
+_HIDDEN = "a hidden file, as programs leave them: no drawing"
 
 
 class LabelError(ValueError):
@@ -41,7 +48,8 @@ class Labels:
 
     rows: one dict per drawing, sorted by `sample`: sample, file, child, the factors,
     age_years (whole years), age_months. rejected: dicts file, kind, reason, where kind
-    is "rejected" (cannot be read) or "excluded" (left out by the data set's config).
+    is "rejected" (cannot be read) or "excluded" (no drawing, or left out by the data
+    set's config).
     """
 
     factors: tuple[str, ...]
@@ -59,17 +67,13 @@ def parse_name(name: str) -> dict[str, Any]:
     `p3-67w-6.7f.jpeg`: child p3-67, 6 years 7 months = 79 months, a girl drew a woman.
     YEARS.MONTHS is not a decimal: 6.1 is 73 months, 6.10 is 82. Any case; .jpg, .jpeg
     or .png, also twice; a name written twice over and marks of copying are read as the
-    name.
+    name. `sample` is the name in lower case, its numbers without leading zeros.
 
     Raises: ValueError with the reason if the name does not follow the grammar.
     """
-    text = name.strip().lower()
-    while PurePosixPath(text).suffix in IMAGE_SUFFIXES:
-        text = text[: -len(PurePosixPath(text).suffix)].strip()
-    text = _COPY_MARK.sub("", text)
-    half = len(text) // 2
-    if len(text) % 2 == 0 and text[:half] == text[half:]:
-        text = text[:half]
+    text = _BEFORE.sub("", name.strip().lower())
+    while mark := _BEHIND.search(text):
+        text = text[: mark.start()].rstrip()
     match = _NAME.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -79,9 +83,11 @@ def parse_name(name: str) -> dict[str, Any]:
     years, months = int(match["years"]), int(match["months"])
     if months > 11:
         raise ValueError(f"months: expected 0 ... 11, received {months}")
+    if years == months == 0:
+        raise ValueError("age: expected more than 0 months, received 0")
     child = f"{match['category']}-{int(match['number'])}"
     return {
-        "sample": text,
+        "sample": f"{child}{match['subject']}-{years}.{months}{match['author']}",
         "child": child,
         "age_category": match["category"],
         "who_drew": _AUTHORS[match["author"]],
@@ -94,12 +100,15 @@ def parse_name(name: str) -> dict[str, Any]:
 def from_names(files: Iterable[str]) -> Labels:
     """Return the labels of files named by S0's grammar; `files` are relative paths.
 
-    Two files that name the same drawing (another case or ending, a copy): the first in
-    sorted order is taken, the others are rejected.
+    Two files that name the same drawing (another case or ending, a copy, another
+    folder): the first in sorted order is taken, the others are rejected.
     """
     labels = Labels(("age_category", "who_drew", "who_is_drawn"))
     taken: dict[str, str] = {}
     for file in sorted(files):
+        if _is_hidden(file):
+            labels.reject(file, _HIDDEN, "excluded")
+            continue
         try:
             row = parse_name(PurePosixPath(file).name)
         except ValueError as error:
@@ -119,32 +128,43 @@ def from_csv(
 ) -> Labels:
     """Return the labels of a folder with a `labels.csv`.
 
-    Columns: `file` (relative to the folder or to the folder above), the child's column
-    and the factors' (config `columns: {child: NAME}`, `factors`), `age_months`. config
-    may `keep` ({column: value}), `require` (columns that may not be empty) and
-    `exclude` ({file's stem: reason}); what they leave out is listed as excluded.
+    Columns: `file` (relative to the folder or to the folder above), the child's (config
+    `columns: {child: NAME}`; else `child` or `participant`) and the factors' (config
+    `factors`), `age_months`. config may `keep` ({column: value}), `require` (columns
+    that may not be empty) and `exclude` ({file's stem: reason}); what they leave out is
+    listed as excluded. Two files that differ only in their ending would be one sample:
+    the first that is listed is taken, the other rejected.
 
     Raises: LabelError for a missing file or column, or a file listed twice.
     """
-    table = _read_table(folder / "labels.csv", where)
-    child_column = config.get("columns", {}).get("child", "child")
+    path = folder / "labels.csv"
+    columns, table = _read_table(path, where)
+    child = config.get("columns", {}).get("child") or next(
+        (name for name in ("child", "participant") if name in columns), "child"
+    )
     factors = tuple(f for f in config["factors"] if f not in AGE_COLUMNS)
-    _need_columns(table, ("file", child_column, "age_months", *factors), folder)
+    asked = (*config.get("keep", ()), *config.get("require", ()))
+    _need_columns(columns, ("file", child, "age_months", *factors, *asked), path)
     labels, present, seen = Labels(factors), set(files), set()
-    for record in table:
-        file = _relative(record["file"], folder.name)
+    taken: dict[str, str] = {}
+    for number, record in enumerate(table, 1):
+        file = _relative(record["file"] or "", folder, present)
+        file = file or f"labels.csv, row {number}"
         if file in seen:
-            raise LabelError(f"{folder / 'labels.csv'}: {file!r} is listed twice")
+            raise LabelError(f"{path}: {file!r} is listed twice; leave one row")
         seen.add(file)
-        left_out = _left_out(record, file, config)
-        if left_out:
+        if broken := _broken(record):
+            labels.reject(file, broken)
+        elif left_out := _left_out(record, file, config):
             labels.reject(file, left_out, "excluded")
         elif file not in present:
-            labels.reject(file, "listed in labels.csv, but there is no such file")
+            labels.reject(file, "listed in labels.csv, but there is no such image")
         else:
-            _take(labels, record, file, child_column)
+            _take(labels, record, file, child, taken)
     for file in sorted(present - seen):
-        labels.reject(file, "not listed in labels.csv")
+        hidden = _is_hidden(file)
+        reason = _HIDDEN if hidden else "not listed in labels.csv"
+        labels.reject(file, reason, "excluded" if hidden else "rejected")
     labels.rows.sort(key=lambda row: row["sample"])
     return labels
 
@@ -158,61 +178,94 @@ def check(labels: Labels, where: str) -> None:
     rejected = [entry for entry in labels.rejected if entry["kind"] == "rejected"]
     listed = "; ".join(f"{r['file']}: {r['reason']}" for r in rejected[:5])
     if not labels.rows:
+        excluded = [e for e in labels.rejected if e["kind"] == "excluded"]
+        others = "; ".join(f"{r['file']}: {r['reason']}" for r in excluded[:5])
         raise LabelError(
-            f"{where}: no drawing is left. {listed or 'The folder is empty'}"
+            f"{where}: expected drawings with labels, no drawing is left of "
+            f"{len(labels.rejected)}. Rejected: {listed or 'none'}. Excluded: "
+            f"{others or 'none'}"
         )
     total = len(rejected) + len(labels.rows)
     if len(rejected) > REJECTED_LIMIT * total:
         raise LabelError(
             f"{where}: {len(rejected)} of {total} drawings were rejected, expected at "
-            f"most {REJECTED_LIMIT:.0%}; the first: {listed}"
+            f"most {REJECTED_LIMIT:.0%}; correct or remove them; the first: {listed}"
         )
 
 
-def _read_table(path: Path, where: str) -> list[dict[str, str]]:
+def _is_hidden(file: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(file).parts)
+
+
+def _read_table(path: Path, where: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the column names and the rows."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file, strict=True))
+            reader = csv.DictReader(file, strict=True)
+            columns, rows = list(reader.fieldnames or ()), list(reader)
     except FileNotFoundError:
         raise LabelError(
             f"{where}: expected the file {path}, which is not there"
         ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise LabelError(f"{path}: expected a CSV file in UTF-8: {error}") from None
+    if not rows:
+        raise LabelError(
+            f"{path}: expected column names and one row per drawing, received none"
+        )
+    return columns, rows
 
 
-def _need_columns(table: list[dict], columns: Sequence[str], folder: Path) -> None:
-    path = folder / "labels.csv"
-    if not table:
-        raise LabelError(f"{path}: expected one row per drawing, received none")
-    missing = [column for column in columns if column not in table[0]]
+def _need_columns(columns: list[str], needed: Sequence[str], path: Path) -> None:
+    needed = list(dict.fromkeys(needed))
+    missing = [name for name in needed if name not in columns]
     if missing:
         raise LabelError(
-            f"{path}: expected the columns {', '.join(columns)}; missing: "
-            f"{', '.join(missing)}; there are: {', '.join(map(str, table[0]))}"
+            f"{path}: expected the columns {', '.join(needed)}; missing: "
+            f"{', '.join(missing)}; there are: {', '.join(columns)}"
         )
+    twice = [name for name in needed if columns.count(name) > 1]
+    if twice:
+        raise LabelError(f"{path}: columns given more than once: {', '.join(twice)}")
 
 
-def _relative(file: str, folder: str) -> str:
+def _broken(record: Mapping[Any, Any]) -> str | None:
+    """Return what is wrong with a row's form, or None."""
+    if None in record:
+        return "more fields than columns; put texts with commas in quotes"
+    if None in record.values():
+        return "fewer fields than columns"
+    return None if record["file"].strip() else "the row names no file"
+
+
+def _relative(file: str, folder: Path, present: set[str]) -> str:
     """Return a listed path relative to the folder; it may begin with its name."""
-    parts = PurePosixPath(file.strip().replace("\\", "/")).parts
-    return str(PurePosixPath(*(parts[1:] if parts[:1] == (folder,) else parts)))
+    path = PurePosixPath(file.strip().replace("\\", "/"))
+    if str(path) not in present and path.parts[:1] == (folder.absolute().name,):
+        path = PurePosixPath(*path.parts[1:])
+    return str(path) if path.parts else ""
 
 
 def _left_out(record: Mapping[str, str], file: str, config: Mapping) -> str | None:
     """Return why the data set's config leaves a drawing out, or None."""
     for column, value in config.get("keep", {}).items():
-        if record.get(column) != value:
-            return f"{column} is {record.get(column)!r}, kept is {value!r}"
+        if record[column].strip() != value:
+            return f"{column} is {record[column]!r}, kept is {value!r}"
     for column in config.get("require", ()):
-        if not (record.get(column) or "").strip():
+        if not record[column].strip():
             return f"no {column}"
     return config.get("exclude", {}).get(PurePosixPath(file).stem)
 
 
-def _take(labels: Labels, record: Mapping, file: str, child_column: str) -> None:
-    """Add the row of one record, or reject it with the reason."""
-    text = (record["age_months"] or "").strip()
+def _take(
+    labels: Labels,
+    record: Mapping[str, str],
+    file: str,
+    child_column: str,
+    taken: dict[str, str],
+) -> None:
+    """Add the row of a record, or reject it with the reason; taken: sample -> file."""
+    text = record["age_months"].strip()
     try:
         months = float(text)
     except ValueError:
@@ -220,16 +273,21 @@ def _take(labels: Labels, record: Mapping, file: str, child_column: str) -> None
     if not math.isfinite(months) or months != int(months) or not 0 < months <= 1200:
         labels.reject(file, f"age_months: expected whole months, received {text!r}")
         return
-    child = (record[child_column] or "").strip()
+    child = record[child_column].strip()
     if not child:
         labels.reject(file, f"no {child_column}: the child must be known")
         return
+    sample = str(PurePosixPath(file).with_suffix(""))
+    if sample in taken:
+        labels.reject(file, f"names the same drawing as {taken[sample]}")
+        return
+    taken[sample] = file
     labels.rows.append(
         {
-            "sample": str(PurePosixPath(file).with_suffix("")),
+            "sample": sample,
             "file": file,
             "child": child,
-            **{f: (record[f] or "").strip() or UNKNOWN for f in labels.factors},
+            **{f: record[f].strip() or UNKNOWN for f in labels.factors},
             "age_years": int(months) // 12,
             "age_months": int(months),
         }

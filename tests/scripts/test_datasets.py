@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.lib import datasets
+from scripts.lib import datasets, embedded
 from tests.conftest import ROOT
 
 CONFIGS = {
@@ -46,6 +46,32 @@ def test_a_data_set_asked_for_by_name_must_be_there(tmp_path):
 def test_download_says_that_there_is_no_checked_archive():
     with pytest.raises(datasets.DatasetError, match="published as an archive"):
         _choose(download=True)
+
+
+def test_a_data_dir_that_is_a_data_set_itself_is_an_error(tmp_path):
+    (tmp_path / "draw-a-person").mkdir()
+    with pytest.raises(datasets.DatasetError, match=f"one of them; give {tmp_path}$"):
+        _choose(tmp_path / "draw-a-person")
+
+
+def test_a_configuration_without_a_key_is_an_error(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: Mine\nkind: embedded\nfactors: [sex]\n")
+    expected = "mine.yaml: the keys status, address, licence, image, embedded are miss"
+    with pytest.raises(datasets.DatasetError, match=expected):
+        datasets.load(path)
+
+
+def test_of_the_embedded_set_only_its_own_drawings_count(tmp_path):
+    config = {**CONFIGS["embedded-drawings"]}
+    config["embedded"] = {"drawings": 5, "children": 2, "seed": 0}
+    with pytest.raises(datasets.DatasetError, match="5 are missing, the first"):
+        datasets.list_drawings(config, tmp_path)
+    for name in embedded.drawing_files(5, 2, 0) + embedded.drawing_files(5, 2, 1):
+        (tmp_path / name).write_bytes(b"x")
+    assert datasets.list_drawings(config, tmp_path) == [
+        *embedded.drawing_files(5, 2, 0)
+    ]
 
 
 def test_a_folder_without_images_is_an_error(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scripts import images
+from scripts.labels import make_labels
 from scripts.lib import embedded, person
 from tests.conftest import ROOT
 
@@ -31,6 +32,13 @@ def _bomb() -> bytes:
     return bytes(data)
 
 
+def _with_preview(data: bytes) -> bytes:
+    """As cameras write them: a second, whole JPEG in the header."""
+    preview = _jpeg(height=16, width=16)
+    length = struct.pack(">H", len(preview) + 2)
+    return data[:2] + b"\xff\xff\xe1" + length + preview + data[2:]
+
+
 BAD = {
     "empty": (b"", r"empty \(0 bytes\)"),
     "text": (b"this is no picture, whatever its name says", "neither JPEG nor PNG"),
@@ -38,6 +46,12 @@ BAD = {
     "truncated png": (_png()[:-12], "truncated: the end of a PNG"),
     "bomb": (_bomb(), "60000 × 60000 pixels, expected at most"),
     "headless": (b"\xff\xd8\xff\xd9", "holds no size"),
+    "truncated header": (_jpeg()[:100], "truncated: the end of a JPEG"),
+    "damaged png": (_png()[:60] + b"\0\0\0\0" + _png()[64:], "cannot decode"),
+    "truncated behind its preview": (
+        _with_preview(_jpeg())[:-40],
+        "truncated: the end of a JPEG",
+    ),
 }
 
 
@@ -57,6 +71,48 @@ def test_grey_values_survive_the_shrinking(encode, tmp_path):
     image = images.read_image(path, 36, 58)
     assert image.shape == (58, 36) and image.dtype == np.uint8
     assert abs(int(image[-1].mean()) - 200) <= 2
+
+
+@pytest.mark.parametrize(
+    "data", [_with_preview(_jpeg()), _jpeg() + bytes(9000), _png() + bytes(9000)]
+)
+def test_what_cameras_and_phones_add_does_no_harm(data, tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    assert abs(int(images.read_image(path, 36, 58)[-1].mean()) - 200) <= 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparent_is_white_paper(dtype, tmp_path):
+    full = np.iinfo(dtype).max
+    picture = np.zeros((80, 60, 4), dtype)  # black ink, half of it transparent
+    picture[40:, :, 3] = full
+    picture[20:40, :, 3] = full // 2
+    path = tmp_path / "picture.png"
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    image = images.read_image(path, 36, 58)
+    assert [int(image[i].max()) for i in (2, 21, 55)] == [255, 128, 0]
+
+
+def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "BYTE_LIMIT", 100)
+    path = tmp_path / "picture"
+    path.write_bytes(_jpeg())
+    with pytest.raises(images.ImageError, match="bytes, expected at most 100"):
+        images.read_image(path, 36, 58)
+
+
+def test_the_real_drawings_are_all_readable(real_data_dir, tmp_path):
+    config = ROOT / "config/datasets/draw-a-person.yaml"
+    folder = real_data_dir / "draw-a-person"
+    labels, refused = tmp_path / "labels.csv", tmp_path / "unreadable.csv"
+    make_labels(config, folder, labels, tmp_path / "rejected.csv")
+    images.make_images(config, folder, labels, tmp_path / "images.npz", refused)
+    with np.load(tmp_path / "images.npz") as file:
+        assert file["images"].shape == (238, 58, 36)
+        assert len(set(file["ids"])) == 238
+        assert file["images"].mean() > 200  # mostly paper
+    assert refused.read_text("utf-8") == "file,reason\n"
 
 
 def _folder(tmp_path, count, bad):
