@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import InputError, SpecError, nearest
-from engine.settings import Setting, named, one_of, read
+from engine.errors import InputError
+from engine.settings import Setting, chosen, one_of, read
 
 _REDUCTION = {"reduction": Setting(one_of("mean", "sum"), "mean")}
 
@@ -96,13 +96,5 @@ def parse(value: Any, place: str = "loss") -> Loss:
 
     Raises: SpecError for an unknown name or setting.
     """
-    try:
-        name, settings = named(value, "loss")
-    except ValueError as error:
-        raise SpecError(f"{place}: {error}") from None
-    if name not in LOSSES:
-        raise SpecError(
-            f"{place}: unknown loss {name!r}{nearest(name, LOSSES)}; "
-            f"known: {', '.join(LOSSES)}"
-        )
+    name, settings = chosen(value, "loss", LOSSES, place)
     return Loss(name, **read(settings, _REDUCTION, f"{place}: {name}"))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.backends.base import AdamConstants, Array, Backend, Stage
-from engine.errors import SpecError, nearest
-from engine.settings import Setting, named, number, read
+from engine.errors import SpecError
+from engine.settings import Setting, chosen, number, read
 
 
 class Optimizer:
@@ -75,13 +75,5 @@ def parse(value: Any) -> Optimizer:
 
     Raises: SpecError for an unknown name or setting.
     """
-    try:
-        name, settings = named(value, "optimiser")
-    except ValueError as error:
-        raise SpecError(f"optimizer: {error}") from None
-    if name not in OPTIMIZERS:
-        raise SpecError(
-            f"optimizer: unknown {name!r}{nearest(name, OPTIMIZERS)}; "
-            f"known: {', '.join(OPTIMIZERS)}"
-        )
+    name, settings = chosen(value, "optimiser", OPTIMIZERS, "optimizer")
     return OPTIMIZERS[name](settings, f"optimizer: {name}")

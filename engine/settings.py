@@ -6,7 +6,7 @@ ValueError("expected ..., received ...").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,4 +145,22 @@ def named(value: Any, kind: str) -> tuple[str, Any]:
     if isinstance(value, Mapping) and len(value) == 1:
         (name, settings), *_ = value.items()
         return name, settings
-    raise _refuse(f"the name of a {kind}, or {{name: settings}}", value)
+    article = "an" if kind[0] in "aeiou" else "a"
+    raise _refuse(f"the name of {article} {kind}, or {{name: settings}}", value)
+
+
+def chosen(value: Any, kind: str, known: Iterable[str], place: str) -> tuple[str, Any]:
+    """Split `NAME` or `{NAME: settings}` as `named` does; NAME must be one of `known`.
+
+    Raises: SpecError naming `place`, for another form or an unknown name.
+    """
+    try:
+        name, settings = named(value, kind)
+    except ValueError as error:
+        raise SpecError(f"{place}: {error}") from None
+    if name not in known:
+        raise SpecError(
+            f"{place}: unknown {kind} {name!r}{nearest(name, known)}; "
+            f"known: {', '.join(known)}"
+        )
+    return name, settings

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from scripts.lib import cli, datasets, splits
-from scripts.lib.files import write_json
+from scripts.lib.files import sha256_of, write_json
 from scripts.lib.samples import read_targets
 
 
@@ -54,7 +54,7 @@ def make_folds(args: argparse.Namespace) -> None:
         stratified_by=dataset["stratify"],
         augmentation=augmentation,
         copies=copies,
-        labels_sha256=splits.sha256_of(args.labels),
+        labels_sha256=sha256_of(args.labels),
         samples_sha256=hashlib.sha256("\n".join(ids).encode()).hexdigest(),
         folds=dealt,
     )

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from engine.augment import geometry, noise
-from engine.errors import InputError, SpecError, nearest
+from engine.errors import InputError, SpecError
 from engine.random import Stream, stream
-from engine.settings import Setting, flag, named, number, read
+from engine.settings import Setting, chosen, flag, number, read
 
 Size = tuple[int, int]
 
@@ -86,15 +86,7 @@ def parse_steps(steps: Sequence[Any], place: str = "steps") -> tuple[Step, ...]:
     parsed = []
     for position, item in enumerate(steps):
         where = f"{place}[{position}]"
-        try:
-            name, settings = named(item, "step")
-        except ValueError as error:
-            raise SpecError(f"{where}: {error}") from None
-        if name not in SETTINGS:
-            raise SpecError(
-                f"{where}: unknown step {name!r}{nearest(name, SETTINGS)}; "
-                f"known: {', '.join(SETTINGS)}"
-            )
+        name, settings = chosen(item, "step", SETTINGS, where)
         parsed.append(Step(name, read(settings, SETTINGS[name], f"{where}.{name}")))
     return tuple(parsed)
 

@@ -20,7 +20,7 @@ threads and adds partial sums in a fixed order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,17 @@ import numpy as np
 
 Array = Any
 Stage = Callable[[], None]
+
+
+def in_order(stages: Iterable[Stage]) -> Stage:
+    """Return the stage that runs the given ones one after another."""
+    stages = list(stages)
+
+    def run() -> None:
+        for stage in stages:
+            stage()
+
+    return run
 
 
 @dataclass(frozen=True)

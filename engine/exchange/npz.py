@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.errors import CheckpointError, EngineError
+from engine.exchange.atomic import atomic_write
 
 if TYPE_CHECKING:
     from engine.backends.base import Backend
@@ -60,19 +59,9 @@ def load(path: Path, device: Backend | str | None) -> Network:
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays to `path`, whole or not at all: temp file, flush, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write named arrays to `path`, whole or not at all."""
+    with atomic_write(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.errors import SpecError, nearest
+from engine.errors import SpecError
 from engine.layers.base import Bound, Layer, Shape, Stage
-from engine.settings import named, number
+from engine.settings import chosen, number
 
 # name -> default slope, or None where the function has none
 FUNCTIONS = {
@@ -36,15 +36,7 @@ class Activation(Layer):
 
     @classmethod
     def parse(cls, value: Any, place: str) -> dict[str, Any]:
-        try:
-            name, slope = named(value, "function")
-        except ValueError as error:
-            raise SpecError(f"{place}: {error}") from None
-        if name not in FUNCTIONS:
-            raise SpecError(
-                f"{place}: unknown activation {name!r}{nearest(name, FUNCTIONS)}; "
-                f"known: {', '.join(FUNCTIONS)}"
-            )
+        name, slope = chosen(value, "activation", FUNCTIONS, place)
         if slope is not None and FUNCTIONS[name] is None:
             raise SpecError(f"{place}: {name} has no slope, received {slope!r}")
         slope = FUNCTIONS[name] if slope is None else slope

@@ -1,6 +1,6 @@
 """Files that are whole or not there, and that hold the same bytes for the same content.
 
-Everything is written to a temporary file beside its place, flushed, and renamed.
+Everything goes through `engine.exchange.atomic`.
 """
 
 from __future__ import annotations
@@ -9,35 +9,13 @@ import csv
 import hashlib
 import io
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Give a binary file that takes the place of `path` if the block ends well.
-
-    Folders on the way are made. After an error `path` is what it was before.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+from engine.exchange.atomic import atomic_write
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -8,7 +8,6 @@ Source: S0 4.4.1 (stratified folds), EXPERIMENTS "Folds" and "Protocols".
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import warnings
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from engine.random import stream
+from scripts.lib.files import sha256_of
 
 PARTS = ("train", "validation", "test")
 UNITS = ("row", "drawing", "child")
@@ -194,11 +194,6 @@ def load_folds(path: str | Path, labels: str | Path) -> Folds:
     children = read_children(labels)
     check_sides(folds.folds, owners_of(folds, children), folds.grouped_by, str(path))
     return folds
-
-
-def sha256_of(path: str | Path) -> str:
-    """Return the sha256 of a file's bytes, as hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_children(labels: str | Path) -> dict[str, str]:

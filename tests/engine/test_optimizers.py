@@ -54,7 +54,9 @@ def test_twenty_steps_follow_the_formula(case, device):
 
 def test_unknown_optimiser_and_setting_name_the_nearest():
     net = engine.Network.from_spec(SPEC, device="reference")
-    with pytest.raises(engine.SpecError, match=r"unknown 'adm' \(did you mean 'adam'"):
+    with pytest.raises(
+        engine.SpecError, match=r"unknown optimiser 'adm' \(did you mean 'adam'"
+    ):
         engine.Trainer(net, {"adm": {}})
     with pytest.raises(engine.SpecError, match="unknown setting 'rate'"):
         engine.Trainer(net, {"sgd": {"rate": 0.1}})

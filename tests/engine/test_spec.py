@@ -245,7 +245,7 @@ BAD = {
     "global-settings": (spec({"global_average_pool": {"size": 2}}), "known: none"),
     # activation and dropout
     "activation-unknown": (spec({"activation": "rleu"}), r"\(did you mean 'relu'\?\)"),
-    "activation-none": (spec("activation"), "expected the name of a function"),
+    "activation-none": (spec("activation"), "expected the name of an activation"),
     "activation-slope": (spec({"activation": {"relu": 0.1}}), "relu has no slope"),
     "slope-negative": (spec({"activation": {"leaky_relu": -1}}), "leaky_relu: .*-1"),
     "slope-text": (spec({"activation": {"leaky_relu": "a"}}), "leaky_relu: .*'a'"),

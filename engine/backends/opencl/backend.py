@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyopencl as cl
 
-from engine.backends.base import Backend, PoolGeometry, Stage, State
+from engine.backends.base import Backend, PoolGeometry, Stage, State, in_order
 from engine.backends.opencl import convolution, dense
 from engine.backends.opencl.program import Programs
 from engine.errors import DeviceError
@@ -239,7 +239,7 @@ class OpenCL(Backend):
             self.launch(self._elementwise("add"), items, y, x, y, np.uint64(count))
             for x in xs[2:]
         ]
-        return _sequence([first, *rest])
+        return in_order([first, *rest])
 
     def copy_features(self, x, x_begin, y, y_begin, count):
         kernel = self._elementwise("copy_features")
@@ -287,14 +287,6 @@ class OpenCL(Backend):
             launch()
 
         return run
-
-
-def _sequence(stages: list[Stage]) -> Stage:
-    def run() -> None:
-        for stage in stages:
-            stage()
-
-    return run
 
 
 def _pool(g: PoolGeometry) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import ConvGeometry, Stage
+from engine.backends.base import ConvGeometry, Stage, in_order
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
@@ -76,11 +76,7 @@ def backward_weights(
         kernel = _kernel(backend, "conv_bias", g)
         stages.append(backend.launch(kernel, g.filters, dy, db, np.uint32(x.blocks)))
 
-    def run() -> None:
-        for stage in stages:
-            stage()
-
-    return run
+    return in_order(stages)
 
 
 def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:

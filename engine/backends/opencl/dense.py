@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import Stage
+from engine.backends.base import Stage, in_order
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
@@ -56,11 +56,7 @@ def backward_weights(
         kernel = _kernel(backend, "dense_bias", dw)
         stages.append(backend.launch(kernel, dy.features, dy, db, np.uint32(x.blocks)))
 
-    def run() -> None:
-        for stage in stages:
-            stage()
-
-    return run
+    return in_order(stages)
 
 
 def _tall(backend: OpenCL, count: int) -> int:
