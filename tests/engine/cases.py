@@ -95,9 +95,9 @@ def _pool(kind: str, name: str, input: list[int], n: int = 5, **settings):
     return Case(f"{kind}-{name}", tuple(input), ({kind: settings}, "flatten"), n=n)
 
 
-def _layer(name: str, entry: Any, input: tuple[int, ...] = (17,), n: int = 5):
+def _layer(name: str, entry: Any, input: tuple[int, ...] = (17,), **others: Any):
     tail = () if len(input) == 1 else ("flatten",)
-    return Case(name, input, (entry, *tail), n=n)
+    return Case(name, input, (entry, *tail), **others)
 
 
 def _loss(name: str, loss: Any, outputs: int, targets: str = "values", n: int = 5):
@@ -195,6 +195,7 @@ DROPOUTS = [
     _layer("dropout-image", {"dropout": 0.25}, input=(3, 5, 5), n=33),
     _layer("dropout-none", {"dropout": 0.0}),
     _layer("dropout-nearly-all", {"dropout": 0.99}, input=(3, 9, 7), n=16),
+    _layer("dropout-pieces", {"dropout": 0.3}, input=(6, 41, 33), n=33, big=True),
 ]
 
 MERGES = [

@@ -101,7 +101,7 @@ BAD = [
         "expected a loss for a regression",
     ),
     # What only the engine knows.
-    (IGNET, "{sgd:", "{sdg:", "unknown 'sdg' (did you mean 'sgd'?)"),
+    (IGNET, "{sgd:", "{sdg:", "unknown optimiser 'sdg' (did you mean 'sgd'?)"),
     (KERAS, "loss: mean_squared_error", "loss: mean_square_error", "unknown loss"),
     (DEPTH2, "kernel: 9", "kernle: 9", "(did you mean 'kernel'?)"),
     (DEPTH2, "kernel: 9", "kernel: 90", DEPTH2),
