@@ -44,9 +44,9 @@ def test_impossible_numbers_are_refused():
         embedded.make_drawings(31, 10, seed=0)
 
 
-@pytest.mark.slow
 def test_age_can_be_learned_without_a_leak_but_not_perfectly():
-    drawings = embedded.make_drawings(338, 130, seed=0)
+    # All 338 give 0.20 against 0.31 for the median; these are half as many, for speed.
+    drawings = embedded.make_drawings(160, 62, seed=0)
     x = np.array([_small(person.draw_person(d)) for d in drawings])
     y = np.array([d.months for d in drawings])
     children = [d.child.id for d in drawings]

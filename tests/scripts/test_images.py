@@ -115,6 +115,14 @@ def test_the_real_drawings_are_all_readable(real_data_dir, tmp_path):
     assert refused.read_text("utf-8") == "file,reason\n"
 
 
+def test_shrinking_takes_the_mean_of_an_area(tmp_path):
+    path = tmp_path / "picture.png"
+    lines = np.full((580, 360), 255, np.uint8)
+    lines[:, ::5] = 0  # a fifth of every pixel's area is ink
+    path.write_bytes(cv2.imencode(".png", lines)[1].tobytes())
+    assert (images.read_image(path, 36, 58) == 204).all()
+
+
 def _folder(tmp_path, count, bad):
     rows = [f"p1-{i}m-5.0f" for i in range(1, count + 1)]
     for i, name in enumerate(rows):

@@ -122,10 +122,11 @@ def test_labels_csv_takes_excludes_and_rejects(tmp_path):
         + "D3.jpg,c3,child,m,\n"
         + "D4.jpg,c4,child,m,5\n"
         + "D5.jpg,c5,child,m,seventy\n"
+        + "D10.jpg,c5,child,m,70.5\n"
         + "D6.jpg,c6,child,m,70\n"
         + "D7.jpg,,child,m,70\n"
         + "D8.jpg,c8,child,,71.0\n",
-        [f"D{i}.jpg" for i in (1, 2, 3, 4, 5, 7, 8, 9)],
+        [f"D{i}.jpg" for i in (1, 2, 3, 4, 5, 7, 8, 9, 10)],
     )
     assert [(r["sample"], r["child"], r["age_months"]) for r in found.rows] == [
         ("D1", "c1", 70),
@@ -137,6 +138,7 @@ def test_labels_csv_takes_excludes_and_rejects(tmp_path):
     assert reasons["D3.jpg"] == ("excluded", "no age_months")
     assert reasons["D4.jpg"] == ("excluded", "a slip")
     assert "whole months, received 'seventy'" in reasons["D5.jpg"][1]
+    assert "whole months, received '70.5'" in reasons["D10.jpg"][1]
     assert "there is no such image" in reasons["D6.jpg"][1]
     assert "the child must be known" in reasons["D7.jpg"][1]
     assert reasons["D9.jpg"] == ("rejected", "not listed in labels.csv")
