@@ -27,6 +27,7 @@ COLUMNS = (
     "ours",
     "sd",
     "n",
+    "last",
     "part",
     "passes",
     "classes",
@@ -49,6 +50,7 @@ SHOWN = (
     "ours",
     "sd",
     "n",
+    "last",
     "part",
     "device",
     "seconds",
@@ -117,6 +119,11 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
             f"{_DEPENDENT if p['weights'] == 'carried' else ''}; {what}; reported is "
             f"the {p['reported']} part."
         )
+    if any(p["weights"] == "carried" for p in experiment["protocols"]):
+        listed.append(
+            "last: the score after the last fold, mean over the seeds, where weights "
+            "are carried; S0 4.4.1 scores the validation part then, and then only."
+        )
     listed.append("mape in %, accuracy in %; seconds: training, all folds together.")
     return listed
 
@@ -161,11 +168,15 @@ def _scores(variant: Mapping, protocol: Mapping, found: list[dict]) -> dict[str,
     values = [factor * m["parts"][protocol["reported"]][key] for m in found]
     mean, sd = statistics.mean_sd(values)
     training = [m["training"] for m in found]
+    last = max(m["fold"] for m in found)
+    ends = [v for v, m in zip(values, found, strict=True) if m["fold"] == last]
+    carried = protocol["weights"] == "carried"
     passes = sorted({t["passes"] for t in training})
     return {
         "ours": mean,
         "sd": sd,
         "n": len(values),
+        "last": statistics.mean_sd(ends)[0] if carried else None,
         "passes": "-".join(map(str, dict.fromkeys((passes[0], passes[-1])))),
         "device": " ".join(sorted({t["device"] for t in training})),
         "seconds": round(sum(t["seconds"] for t in training), 1),
@@ -203,7 +214,9 @@ def _count_classes(labels: Path, variant: Mapping) -> int | None:
 
 
 def _rounded(row: Mapping) -> dict[str, str]:
-    return {k: f"{row[k]:.2f}" for k in ("ours", "sd") if row.get(k) is not None}
+    return {
+        k: f"{row[k]:.2f}" for k in ("ours", "sd", "last") if row.get(k) is not None
+    }
 
 
 def main() -> None:

@@ -44,7 +44,8 @@ def train(args: argparse.Namespace) -> None:
     trainer = engine.Trainer(
         network, recipe["optimizer"], recipe["batch_size"], seed=seed
     )
-    history = trainer.fit(
+    history = _fit(
+        trainer,
         (learned.x, learned.t),
         (held_out.x, held_out.t),
         passes=recipe["passes"],
@@ -71,6 +72,22 @@ def train(args: argparse.Namespace) -> None:
         },
     )
     args.checkpoint.unlink(missing_ok=True)
+
+
+def _fit(
+    trainer: engine.Trainer, *data: Any, checkpoint: Path, **settings: Any
+) -> engine.History:
+    """Return `trainer.fit`'s history; a checkpoint that does not belong is left aside.
+
+    A run that was stopped leaves its checkpoint. If settings, data or scale are others
+    by now, or the file is damaged, there is nothing to resume: learn from the start.
+    """
+    try:
+        return trainer.fit(*data, checkpoint=checkpoint, **settings)
+    except engine.CheckpointError as error:
+        print(f"learning from the start: {error}", file=sys.stderr, flush=True)
+        checkpoint.unlink()
+        return trainer.fit(*data, checkpoint=checkpoint, **settings)
 
 
 def score_of(task: Mapping[str, Any]) -> Callable:

@@ -69,7 +69,7 @@ def profiles(
         0.5,
         0.01,
         about(experiment, source)
-        + " · the first seed is shown; o: the pass that is kept",
+        + " · the first seed is shown; o: the pass that is kept; ×: stopped early",
         ha="center",
         fontsize=8,
     )
@@ -91,6 +91,8 @@ def _profile(axis, panel: Profile) -> None:
         axis.plot(at, loss, color=_LOSS, lw=1.2)
         right.plot(at, score, color=_SCORE, lw=1.6, marker=".", ms=3)
         right.plot(at[best], score[best], "o", mfc="none", color=_SCORE)
+        if len(rows) < panel.variant["recipe"]["passes"]:
+            right.plot(at[-1], score[-1], "x", color=_LEAKING)
         if number:
             axis.axvline(begin + 0.5, color="0.85", lw=0.8, zorder=0)
         begin += len(rows)

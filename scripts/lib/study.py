@@ -181,10 +181,10 @@ class Study:
                 ],
                 "variants": [
                     {
+                        **variant,
                         "id": name,
                         "run": any(name == v for v, _ in runs),
                         "recipe": self.recipe(experiment, name),
-                        **variant,
                     }
                     for name, variant in config["variants"].items()
                 ],

@@ -41,6 +41,7 @@ VARIANTS = [
         "task": "regression",
         "loss": "mean_absolute_error",
         "run": True,
+        "recipe": {"passes": 3},
         "published": {"metric": "mape", "value": 0.4, "relation": "<=", "where": "S0"},
     },
     {
@@ -50,6 +51,7 @@ VARIANTS = [
         "task": "classification",
         "loss": "softmax_cross_entropy",
         "run": True,
+        "recipe": {"passes": 3},
         "published": None,
     },
     {
@@ -217,6 +219,46 @@ def test_weights_are_carried_from_fold_to_fold(small, study, tmp_path):
     assert arguments.output.read_bytes() == start.read_bytes()
 
 
+@pytest.mark.parametrize("left", ["other", "damaged"])
+def test_a_checkpoint_that_does_not_belong_is_left_aside(
+    small, study, tmp_path, capsys, left
+):
+    """A stopped run left it, and the recipe is another by now, or the disk was full."""
+    arguments = _arguments(small, tmp_path, "months", "paper", 0)
+    if left == "damaged":
+        arguments.checkpoint.write_bytes(b"PK\x03\x04 and no more")
+    else:
+        _leave_checkpoint(small, tmp_path)
+    train.train(arguments)
+    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
+    assert "learning from the start: " in capsys.readouterr().err
+    assert not arguments.checkpoint.exists()
+
+
+def test_a_stopped_training_goes_on_where_it_was(small, study, tmp_path, capsys):
+    _leave_checkpoint(small, tmp_path, learning_rate=0.001)
+    capsys.readouterr()
+    arguments = _arguments(small, tmp_path, "months", "paper", 0)
+    train.train(arguments)
+    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
+    assert "pass 1/" not in capsys.readouterr().err
+
+
+def _leave_checkpoint(small, run, learning_rate=0.5e-3):
+    """Stop a training after its first pass, as an interrupt would."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    recipe = {"optimizer": {"sgd": {"learning_rate": learning_rate}}}
+    arguments = _arguments(small, run, "months", "paper", 0, **recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "_reporter", lambda *_: stop)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(arguments)
+    assert arguments.checkpoint.exists() and not arguments.output.exists()
+
+
 def test_a_diverging_training_is_an_error_and_leaves_no_output(small, tmp_path):
     wild = {"optimizer": {"sgd": {"learning_rate": 1e6}}, "passes": 40}
     arguments = _arguments(small, tmp_path, "years", "paper", 0, **wild)
@@ -240,6 +282,9 @@ def test_the_table_holds_the_means_of_the_runs(study):
     )
     assert float(first["ours"]) == pytest.approx(np.mean(values))
     assert float(first["sd"]) == pytest.approx(np.std(values, ddof=1))
+    assert float(first["last"]) == pytest.approx(values[1])
+    fresh = next(r for r in rows if r["protocol"] == "by-child")
+    assert fresh["last"] == "" and fresh["model"] == "ignet-depth2"
     assert (first["n"], first["published"], first["status"]) == (
         "2",
         "<= 0.4",
@@ -286,6 +331,13 @@ def test_the_summary_says_what_the_table_says(study):
     ],
 )
 def test_verdicts(metric, published, ours, words):
-    row = {"metric": metric, "published": published, "ours": ours, "status": "official"}
+    row = {
+        "metric": metric,
+        "published": published,
+        "ours": ours,
+        "last": "",
+        "status": "official",
+    }
     assert report.verdict(row) == words
+    assert report.verdict({**row, "ours": 55, "last": ours}) == words
     assert report.verdict({**row, "status": "local"}) == f"{words} (other data)"

@@ -99,6 +99,13 @@ def test_params_hold_what_a_step_reads_and_no_more(tmp_path):
     assert json.loads(scored)["protocol"]["reported"] == "test"
 
 
+def test_tables_and_figures_see_the_recipe_that_a_variant_was_trained_with(tmp_path):
+    found = study(tmp_path, scale="smoke")
+    for variant in json.loads(found.experiment_json("ignet"))["variants"]:
+        task = json.loads(found.task("ignet", variant["id"], "paper"))
+        assert variant["recipe"] == task["recipe"]
+
+
 def test_a_scale_with_the_same_numbers_is_the_same_work(tmp_path):
     demo, paper = (study(tmp_path, scale=scale) for scale in ("demo", "paper"))
     assert demo.copies_of("ignet") == paper.copies_of("ignet") == 10
