@@ -124,3 +124,11 @@ def test_settings_for_the_report_are_those_of_the_run(tmp_path):
     assert "data_dir" not in dict(
         entry.split("=", 1) for entry in study(tmp_path).command_line
     )
+
+
+def test_the_schema_of_the_tables_names_the_columns_that_are_written():
+    from scripts import tables
+
+    file = ROOT / "workflow/schemas/tables.schema.yaml"
+    schema = read_yaml(file, file.name)["$defs"]["training"]
+    assert tuple(schema["required"]) == tuple(schema["properties"]) == tables.COLUMNS
