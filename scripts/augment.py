@@ -16,17 +16,18 @@ from scripts.lib.splits import read_children, row_id
 
 
 def make_copies(
-    images: Path, labels: Path, recipe: Path, scale: str, seed: int, out: Path
+    images: Path, labels: Path, recipe: Path, scale: str, seed: int | None, out: Path
 ) -> None:
     """Write the augmented set: images uint8 (rows, h, w), ids, parent, child, copy.
 
     Copy k of a drawing is a function of (seed, drawing, k); copy 0 is the drawing. Rows
-    in order (drawing, copy).
+    in order (drawing, copy). seed: None takes the recipe's own.
     Raises: ValueError if recipe or files do not fit.
     """
     config = yaml.safe_load(recipe.read_text("utf-8"))
     steps = pipeline.parse_steps(config["steps"], f"{recipe}: steps")
     copies = config["copies"][scale]
+    seed = config["seed"] if seed is None else seed
     with np.load(images, allow_pickle=False) as file:
         pixels, names = file["images"], file["ids"].tolist()
     children = read_children(labels)
@@ -54,10 +55,11 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True, help="labels.csv")
     parser.add_argument("--recipe", type=Path, required=True, help="its YAML file")
     parser.add_argument("--scale", choices=("smoke", "demo", "paper"), required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="by default the recipe's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="written, .npz")
     args = parser.parse_args()
+    # OpenCV takes all cores by itself; the copies are the same for any number.
     cv2.setNumThreads(args.threads)
     make_copies(
         args.images, args.labels, args.recipe, args.scale, args.seed, args.output

@@ -5,27 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import yaml
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-from scripts.lib import cli, metrics, statistics
+from scripts.lib import baselines, cli, statistics
 from scripts.lib.files import write_csv
-from scripts.lib.samples import Part, Samples
+from scripts.lib.samples import Samples
 
 COLUMNS = ("baseline", "metric", "mean", "sd", "n")
-# Pixels of a generation of copies are far fewer than independent: 64 components keep
-# what a linear model can use, and make it quick.
-_COMPONENTS = 64
-_RIDGE = 1.0
 
 
 def make_baselines(args: argparse.Namespace) -> None:
-    """Write one row per baseline: mean, sd, n over the folds, in the table's unit."""
+    """Write one row per baseline: mean, sd, n over the folds, in the table's unit.
+
+    Each fold's baselines learn its training rows alone: nothing is carried from fold to
+    fold, whatever the protocol does with a network's weights.
+    Raises: ValueError if the files do not fit each other or the task.
+    """
     protocol = yaml.safe_load(args.protocol.read_text("utf-8"))
     task = {
         "task": args.task,
@@ -34,13 +30,12 @@ def make_baselines(args: argparse.Namespace) -> None:
         "recipe": {},
     }
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    score = _regression if samples.regression else _classification
     scores: dict[str, list[float]] = {}
-    for fold in range(len(samples.folds.folds)):
-        train = samples.part(fold, "train")
-        scored = samples.part(fold, protocol["reported"])
-        for name, value in score(train, scored).items():
-            scores.setdefault(name, []).append(value)
+    # One thread: sums in one order, so the same bytes on any number of cores.
+    with threadpool_limits(1):
+        for fold in range(len(samples.folds.folds)):
+            for name, value in _score(samples, fold, protocol["reported"]).items():
+                scores.setdefault(name, []).append(value)
     metric = "mape" if samples.regression else "accuracy"
     rows = []
     for name, values in scores.items():
@@ -49,57 +44,24 @@ def make_baselines(args: argparse.Namespace) -> None:
             {
                 "baseline": name,
                 "metric": metric,
-                "mean": mean,
-                "sd": sd,
+                # Beyond nine decimals there is only the rounding of sums.
+                "mean": round(mean, 9),
+                "sd": None if sd is None else round(sd, 9),
                 "n": len(values),
             }
         )
     write_csv(args.output, COLUMNS, rows)
 
 
-def _regression(train: Part, scored: Part) -> dict[str, float]:
-    """Return MAPE in %: median age, the nearest neighbour's age, ridge on pixels."""
-    x, t = _pixels(train), train.t[:, 0]
-    linear = make_pipeline(_components(x), StandardScaler(), Ridge(_RIDGE)).fit(x, t)
-    predictions = {
-        "median": np.full(len(scored.t), np.median(t)),
-        "nearest neighbour": t[_nearest(x, _pixels(scored))],
-        "ridge": linear.predict(_pixels(scored)),
-    }
-    return {name: metrics.mape(p, scored.t) for name, p in predictions.items()}
-
-
-def _classification(train: Part, scored: Part) -> dict[str, float]:
-    """Return accuracy in %: chance, most frequent class, neighbour, logistic."""
-    x, t = _pixels(train), train.t
-    classes, counts = np.unique(t, return_counts=True)
-    linear = make_pipeline(
-        _components(x), StandardScaler(), LogisticRegression(C=0.1, max_iter=500)
-    ).fit(x, t)
-    predictions = {
-        "majority": np.full(len(scored.t), classes[counts.argmax()]),
-        "nearest neighbour": t[_nearest(x, _pixels(scored))],
-        "logistic": linear.predict(_pixels(scored)),
-    }
-    accuracies = {
-        n: 100 * float(np.mean(p == scored.t)) for n, p in predictions.items()
-    }
-    return {"chance": 100 / len(classes), **accuracies}
-
-
-def _components(x: np.ndarray) -> PCA:
-    # The full decomposition has no random start: same bytes on every run.
-    return PCA(min(_COMPONENTS, *x.shape), svd_solver="covariance_eigh")
-
-
-def _pixels(part: Part) -> np.ndarray:
-    return part.x.reshape(len(part.x), -1)
-
-
-def _nearest(known: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Return for each asked image the row of the nearest known one (Euclidean)."""
-    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known)
-    return search.kneighbors(asked, return_distance=False)[:, 0]
+def _score(samples: Samples, fold: int, reported: str) -> dict[str, float]:
+    """Return {baseline: its score on the reported part of one fold}."""
+    train, validation, scored = (
+        samples.part(fold, name) for name in ("train", "validation", reported)
+    )
+    if samples.regression:
+        return baselines.score_regression(train, validation, scored)
+    classes = len(samples.classes)
+    return baselines.score_classification(train, validation, scored, classes)
 
 
 def main() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
+from engine.errors import nearest
 from scripts.lib import cli, datasets, splits
 from scripts.lib.files import sha256_of, write_json
 from scripts.lib.samples import read_targets
@@ -19,40 +22,43 @@ def make_folds(args: argparse.Namespace) -> None:
     """Write folds/PROTOCOL.json.
 
     Stratified by the data set's `stratify`. Only drawings with an image are dealt.
-    Raises: SplitError for too few drawings or children, or a part that stays empty.
+    Raises: SplitError for too few drawings or children, a part that stays empty, or
+    files that do not fit each other.
     """
     protocol = yaml.safe_load(args.protocol.read_text("utf-8"))
-    dataset = datasets.load(args.dataset)
+    unit = protocol["unit"]
+    if unit not in splits.UNITS:
+        raise splits.SplitError(
+            f"{args.protocol}: unit: expected one of {', '.join(splits.UNITS)}, "
+            f"received {unit!r}{nearest(unit, splits.UNITS)}"
+        )
+    stratify = datasets.load(args.dataset)["stratify"]
     children = splits.read_children(args.labels)
-    classes = read_targets(args.labels, [dataset["stratify"]])
-    with np.load(args.images, allow_pickle=False) as file:
-        samples = file["ids"].tolist()
-    strata = [str(classes[sample][0]) for sample in samples]
+    samples, strata = _read_samples(args.images, args.labels, stratify)
     request = {
         "folds": protocol["folds"][args.scale],
         "validation": protocol["validation"],
         "seed": args.seed,
     }
-    copies = augmentation = None
-    if protocol["unit"] == "row":
-        recipe = yaml.safe_load(args.augmentation.read_text("utf-8"))
-        copies, augmentation = recipe["copies"][args.scale], protocol["augmentation"]
+    copies = None
+    if unit == "row":
+        copies = _copies(args, protocol)
         ids = [splits.row_id(s, k) for s in samples for k in range(copies)]
-        classes_of_rows = [c for c in strata for _ in range(copies)]
-        dealt = splits.split_rows(ids, classes_of_rows, **request)
+        dealt = splits.split_rows(
+            ids, [c for c in strata for _ in range(copies)], **request
+        )
     else:
-        by_child = protocol["unit"] == "child"
         ids = samples
-        groups = [children[s] if by_child else s for s in samples]
+        groups = [children[s] for s in samples] if unit == "child" else samples
         dealt = splits.split_groups(ids, strata, groups, **request)
     folds = splits.Folds(
         dataset=args.dataset.stem,
         protocol=args.protocol.stem,
-        unit="row" if copies else "drawing",
-        grouped_by=protocol["unit"],
+        unit="row" if unit == "row" else "drawing",
+        grouped_by=unit,
         seed=args.seed,
-        stratified_by=dataset["stratify"],
-        augmentation=augmentation,
+        stratified_by=stratify,
+        augmentation=protocol["augmentation"] if unit == "row" else None,
         copies=copies,
         labels_sha256=sha256_of(args.labels),
         samples_sha256=hashlib.sha256("\n".join(ids).encode()).hexdigest(),
@@ -61,6 +67,47 @@ def make_folds(args: argparse.Namespace) -> None:
     owners = splits.owners_of(folds, children)
     splits.check_sides(dealt, owners, folds.grouped_by, str(args.output))
     write_json(args.output, asdict(folds))
+
+
+def _read_samples(
+    images: Path, labels: Path, stratify: str
+) -> tuple[list[str], list[str]]:
+    """Return the drawings that have an image, and the class that each is dealt by.
+
+    Raises: SplitError for an image without a label, or a drawing without a class.
+    """
+    values = read_targets(labels, [stratify])
+    with np.load(images, allow_pickle=False) as file:
+        samples = file["ids"].tolist()
+    unknown = [sample for sample in samples if sample not in values]
+    if unknown:
+        raise splits.SplitError(
+            f"{images}: {len(unknown)} drawings are not in {labels}, the first is "
+            f"{unknown[0]!r}; make the images anew"
+        )
+    strata = [str(values[sample][0]) for sample in samples]
+    if "" in strata:
+        raise splits.SplitError(
+            f"{labels}: {stratify}: expected a value for every drawing, received none "
+            f"for {samples[strata.index('')]!r}; record it, exclude the drawing, or "
+            "stratify by another factor"
+        )
+    return samples, strata
+
+
+def _copies(args: argparse.Namespace, protocol: Mapping[str, Any]) -> int:
+    """Return how many rows each drawing has in the set whose rows are dealt.
+
+    Raises: SplitError if the recipe is not given or not the protocol's.
+    """
+    given = args.augmentation.stem if args.augmentation else None
+    if given is None or given != protocol["augmentation"]:
+        raise splits.SplitError(
+            f"{args.protocol}: unit: row deals the copies of the augmentation "
+            f"{protocol['augmentation']!r}; expected its file by --augmentation, "
+            f"received {str(args.augmentation) if given else 'none'}"
+        )
+    return yaml.safe_load(args.augmentation.read_text("utf-8"))["copies"][args.scale]
 
 
 def main() -> None:

@@ -156,10 +156,11 @@ def test_moves_are_joined_in_the_order_given():
     steps = pipeline.parse_steps(
         [{"shift": {"portion": 0.1}}, {"flip": {"horizontal": True}}]
     )
-    made = pipeline.augment_copy(drawing(0), steps, seed=0, name="a", copy=1)
-    u = stream(0, "augment", "a", 1).uniform(size=4)
+    u = stream(2, "augment", "a", 1).uniform(size=4)
+    assert u[2] < 0.5  # flipped: else the order makes no difference
+    made = pipeline.augment_copy(drawing(0), steps, seed=2, name="a", copy=1)
     shift = geometry.shift((2 * u[0] - 1) * 0.1, (2 * u[1] - 1) * 0.1, SIZE)
-    flip = geometry.flip(u[2] < 0.5, False, SIZE)
+    flip = geometry.flip(True, False, SIZE)
     expected = geometry.warp(grey(drawing(0)), flip @ shift)
     np.testing.assert_array_equal(made, np.rint(expected * 255).astype(np.uint8))
 
