@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 
 from scripts.lib.config import KINDS
@@ -135,3 +137,35 @@ def test_drawings_that_cannot_be_read_stop_the_run_and_leave_nothing(project, tm
     assert not (project.work / images).exists()
     assert (project.work / "results/data/draw-a-person/labels.csv").exists()
     assert (project.work / "results/tables/xor.csv").exists()
+
+
+def test_own_drawings_as_the_readme_says(project, tmp_path):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    _, _, after = readme.partition("config/datasets/my-drawings.yaml")
+    dataset = after.partition("```yaml\n")[2].partition("```")[0]
+    folder = tmp_path / "data" / "my-drawings"
+    folder.mkdir(parents=True)
+    lines = ["file,child,age_months,hand"]
+    for i in range(12):
+        name = f"a {{{i}}}.png"  # braces and blanks in a name are no trouble
+        cv2.imwrite(str(folder / name), np.full((60, 40), 255 - i, np.uint8))
+        lines.append(f"{name},child{i // 2},{60 + i},{'left' if i % 3 else 'right'}")
+    (folder / "labels.csv").write_text("\n".join([*lines, ""]))
+    own = project.root / "config/datasets/my-drawings.yaml"
+    own.write_text(dataset)
+    settings = ("--config", "scale=smoke", "data_dir=data", "dataset=my-drawings")
+    try:
+        plan = project.plan(*settings, cwd=tmp_path)
+        images = "results/data/my-drawings/images.npz"
+        result = project.run(*settings, "--", images, cwd=tmp_path)
+        assert result.code == 0, result.output[-4000:]
+        # What Snakemake cannot name as an input is watched all the same.
+        cv2.imwrite(str(folder / "a {3}.png"), np.zeros((60, 40), np.uint8))
+        again = project.plan(*settings, "--", images, cwd=tmp_path)
+    finally:
+        own.unlink()
+    assert not any("age_category" in job for job in plan.jobs)
+    assert any("train ignet depth2-age_months" in job for job in plan.jobs)
+    with np.load(project.work / images) as file:
+        assert file["ids"].tolist()[:2] == ["a {0}", "a {10}"]
+    assert again.rules == {"images"}
