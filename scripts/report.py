@@ -90,7 +90,10 @@ def _worth(models: Sequence[Mapping[str, str]]) -> list[str]:
     means = {row["leaks"]: float(row["ours"]) for row in models}
     if set(means) != {"yes", "no"}:
         return []
-    return [f"The leak is worth **{abs(means['yes'] - means['no']):.1f} points**"]
+    gain = means["yes"] - means["no"]
+    if models[0]["metric"] == "mape":
+        gain = -gain
+    return [f"The leak is worth **{gain:+.1f} points**"]
 
 
 def verdict(row: Mapping[str, str]) -> str:

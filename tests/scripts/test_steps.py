@@ -341,3 +341,15 @@ def test_verdicts(metric, published, ours, words):
     assert report.verdict(row) == words
     assert report.verdict({**row, "ours": 55, "last": ours}) == words
     assert report.verdict({**row, "status": "local"}) == f"{words} (other data)"
+
+
+@pytest.mark.parametrize(
+    "metric, leaking, honest, words",
+    [("mape", 10.0, 25.0, "+15.0 points"), ("accuracy", 30.0, 32.0, "-2.0 points")],
+)
+def test_the_leak_is_worth_what_it_makes_better(metric, leaking, honest, words):
+    rows = [
+        {"leaks": "yes", "ours": leaking, "metric": metric},
+        {"leaks": "no", "ours": honest, "metric": metric},
+    ]
+    assert words in report._worth(rows)[0]
