@@ -144,7 +144,7 @@ def test_rows_are_means_over_the_folds_and_repeat_to_the_byte(
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory):
-    """60 drawings of noise by 30 children, ten copies each, five classes that mean nothing."""
+    """60 drawings of noise by 30 children, ten copies each, five classes of nothing."""
     folder = tmp_path_factory.mktemp("noise")
     data = SimpleNamespace(
         labels=folder / "labels.csv",
