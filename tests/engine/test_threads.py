@@ -250,14 +250,19 @@ def test_a_step_allocates_nothing_as_large_as_its_columns():
     x, t = batch()
     trainer.step(x, t)
     columns = max(len(room["columns"]) * 4 for room in device._rooms if room)
+    peaks = []
     tracemalloc.start()
     try:
-        trainer.step(x, t)
-        peak = tracemalloc.get_traced_memory()[1]
+        # The least of three: what else the process does meanwhile is traced as well.
+        for _ in range(3):
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            trainer.step(x, t)
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
         device.close()
-    assert peak < columns
+    assert min(peaks) < columns
 
 
 def test_none_means_the_cores_this_process_may_use():
