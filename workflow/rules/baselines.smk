@@ -15,7 +15,7 @@ rule baselines:
     threads: 1
     params:
         code=code("baselines"),
-        protocol=lambda wc: STUDY.part("protocols", wc.protocol, "reported"),
+        protocol=lambda wc: STUDY.part("protocols", wc.protocol, "labels", "reported"),
         target=lambda wc: "+".join(STUDY.variant(wc.experiment, wc.variant)["target"]),
         task=lambda wc: STUDY.variant(wc.experiment, wc.variant)["task"],
     message:
