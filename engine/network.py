@@ -14,7 +14,7 @@ from engine.backends.base import Array, Backend
 from engine.devices import open_device
 from engine.errors import InputError, nearest
 from engine.layers import Layer, Parameter
-from engine.plan import Plan, quiet
+from engine.plan import Plan, computing
 from engine.spec import read_spec
 
 _KEPT_PLANS = 6
@@ -179,7 +179,7 @@ class Network:
         x = self.check_input(x)
         return self._evaluate(x, self.check_targets(t, len(x)), batch_size)
 
-    @quiet
+    @computing()
     def _evaluate(
         self, x: np.ndarray, t: np.ndarray | None, batch_size: int
     ) -> tuple[float, np.ndarray]:
@@ -189,6 +189,8 @@ class Network:
             plan = self.plan(part.stop - i, training=False)
             plan.run(x[part])
             outputs[part] = self.backend.get(plan.z)
+            if not np.isfinite(outputs[part]).all():
+                plan.check_finite(outputs[part], self.backend.state.step)
             if t is not None:
                 losses = plan.run_loss(t[part])
                 plan.check_finite(losses, self.backend.state.step)
@@ -204,9 +206,7 @@ class Network:
         t = self.check_targets(t, len(x))
         plan = self.plan(len(x), training=True, input_gradient=True)
         self.backend.state.seed, self.backend.state.step = self.seed, 0
-        plan.run(x)
-        plan.check_finite(plan.run_loss(t), step=0)
-        plan.run_backward()
+        plan.check_finite(plan.learn(x, t), step=0)
         gradients = {
             f"{layer.name}.{name}": self.backend.get_flat(array)
             for layer in self.layers

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.backends.base import Array
-from engine.errors import NumericsError
+from engine.errors import DeviceError, NumericsError
 from engine.layers import Bound, Stage
 
 if TYPE_CHECKING:
     from engine.network import Network
 
-# NaN and infinity are looked for and named (check_finite); NumPy need not warn of them.
-quiet = np.errstate(all="ignore")
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """What every run of stages stands in.
+
+    NaN and infinity are looked for and named (check_finite): NumPy need not warn of
+    them.  Raises: DeviceError where a stage finds no memory for its scratch arrays.
+    """
+    with np.errstate(all="ignore"):
+        try:
+            yield
+        except MemoryError as error:
+            raise DeviceError(
+                f"no memory ({error}); use a smaller batch_size or a smaller network"
+            ) from None
 
 
 class Plan:
@@ -42,6 +57,9 @@ class Plan:
         if training:
             self.dz = backend.empty(n, network.output_shape)
             self._bind_backward(bounds, input_gradient)
+            self._guard = backend.guard(
+                network.flat_gradients, network.learned_size, self.losses
+            )
 
     def _bind_forward(self, training: bool) -> list[Bound]:
         backend, bounds = self.backend, []
@@ -101,25 +119,45 @@ class Plan:
         self.backward.append(self.backend.add(arrays, total))
         return total
 
-    @quiet
+    @computing()
     def run(self, x: np.ndarray) -> None:
         """Run the forward pass on the host's x (n, *input shape)."""
         self.backend.put(self.x, x)
         for stage in self.forward:
             stage()
 
-    @quiet
+    @computing()
     def run_loss(self, t: np.ndarray) -> np.ndarray:
         """Return the samples' losses, float64 (n,); in training also compute dz.
 
         t is what `Loss.check_targets` returned: int (n, 1) classes or float (n, K).
         """
+        self._start_loss(t)
+        return self._read_losses()
+
+    @computing()
+    def learn(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return the samples' losses; gradients then stand in the network's flat array.
+
+        If a gradient is not finite, the first loss is NaN (see `Backend.guard`): so one
+        look at the losses, once everything has run, is a look at all.
+        """
+        self.run(x)
+        self._start_loss(t)
+        for stage in self.backward:
+            stage()
+        self._guard()
+        return self._read_losses()
+
+    def _start_loss(self, t: np.ndarray) -> None:
         classes = t.dtype.kind in "iu"
         if classes not in self._loss_stages:
             self._loss_stages[classes] = self._loss_stage(classes)
         target, stage = self._loss_stages[classes]
         self.backend.put(target, t)
         stage()
+
+    def _read_losses(self) -> np.ndarray:
         return self.backend.get(self.losses)[:, 0].astype(np.float64)
 
     def _loss_stage(self, classes: bool) -> tuple[Array, Stage]:
@@ -132,29 +170,31 @@ class Plan:
             kind, self.z, target, self.dz, self.losses, scale
         )
 
-    @quiet
-    def run_backward(self) -> None:
-        """Run the backward pass; gradients then stand in the network's flat array."""
-        for stage in self.backward:
-            stage()
-
     def check_finite(self, losses: np.ndarray, step: int) -> None:
         """Raise NumericsError naming the layer at fault if a loss is not finite."""
         if np.isfinite(losses).all():
             return
+        advice = "lower the learning rate or the initial weights"
         for layer, y in zip(self.network.layers, self.outputs, strict=True):
             for name, values in self.network.parameters_of(layer).items():
                 if not np.isfinite(values).all():
                     raise NumericsError(
                         f"step {step}: NaN or infinity in the parameter {name}; the "
-                        "step before diverged: lower the learning rate or the initial "
-                        "weights"
+                        f"step before diverged: {advice}"
                     )
             if not np.isfinite(self.backend.get(y)).all():
                 raise NumericsError(
                     f"step {step}: NaN or infinity in the output of the layer "
-                    f"{layer.name}; lower the learning rate or the initial weights"
+                    f"{layer.name}; {advice}"
                 )
+        for layer in reversed(self.network.layers):
+            for name, gradient in self.network.gradients_of(layer).items():
+                if not np.isfinite(self.backend.get_flat(gradient)).all():
+                    raise NumericsError(
+                        f"step {step}: NaN or infinity in the gradient of "
+                        f"{layer.name}.{name}; {advice}"
+                    )
         raise NumericsError(
-            f"step {step}: the loss is {losses.mean()}, though the outputs are finite"
+            f"step {step}: the loss is {losses.mean()}, though the outputs are finite: "
+            f"outputs or targets are too large; {advice}"
         )

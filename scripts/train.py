@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import engine
+from engine.training import checkpoint as checkpoints
 from scripts.lib import cli, metrics
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.models import load_model
@@ -71,7 +72,7 @@ def train(args: argparse.Namespace) -> None:
             "parameters": sum(v.size for v in network.parameters().values()),
         },
     )
-    args.checkpoint.unlink(missing_ok=True)
+    checkpoints.remove(args.checkpoint)
 
 
 def _fit(
@@ -79,15 +80,20 @@ def _fit(
 ) -> engine.History:
     """Return `trainer.fit`'s history; a checkpoint that does not belong is left aside.
 
-    A run that was stopped leaves its checkpoint. If settings, data or scale are others
-    by now, or the file is damaged, there is nothing to resume: learn from the start.
+    A run that was stopped leaves its checkpoint. If the file is damaged, the one before
+    it is taken; if settings, data or scale are others by now, there is nothing to
+    resume: learn from the start.
     """
-    try:
-        return trainer.fit(*data, checkpoint=checkpoint, **settings)
-    except engine.CheckpointError as error:
-        print(f"learning from the start: {error}", file=sys.stderr, flush=True)
-        checkpoint.unlink()
-        return trainer.fit(*data, checkpoint=checkpoint, **settings)
+    older = checkpoints.previous(checkpoint)
+    while True:  # ends: every turn takes one of the two files away
+        try:
+            return trainer.fit(*data, checkpoint=checkpoint, **settings)
+        except engine.CheckpointError as error:
+            what = "going back" if older.exists() else "learning from the start"
+            print(f"{what}: {error}", file=sys.stderr, flush=True)
+            checkpoint.unlink()
+            if older.exists():
+                older.replace(checkpoint)
 
 
 def score_of(task: Mapping[str, Any]) -> Callable:

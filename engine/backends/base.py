@@ -13,6 +13,10 @@ is a walk along a list. What changes from step to step (`step`, `learning_rate`)
 from `self.state` when the stage runs. A stage may return before its work is done; `get`
 and `finish` wait.
 
+NaN and infinity are never hidden: where a function would map an infinity to a finite
+number (ReLU, sigmoid, maximum, softmax), the primitive gives NaN instead, so that the
+loss shows whatever went wrong before it. See `Plan.check_finite`.
+
 Sameness: a backend cuts its work into chunks that do not depend on the number of
 threads and adds partial sums in a fixed order.
 """
@@ -281,6 +285,10 @@ class Backend(ABC):
         z (n, K). t: a batch array (n, K) of values, or for class targets (n, 1) of
         class numbers (`softmax_cross_entropy_classes`).
         """
+
+    @abstractmethod
+    def guard(self, gradients: Array, size: int, losses: Array) -> Stage:
+        """losses[0] = NaN if any of the first `size` gradients is NaN or infinite."""
 
     # --- optimisers; formulas stand in engine/optimizers.py -----------------------
 

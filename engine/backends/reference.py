@@ -180,7 +180,8 @@ class Reference(Backend):
             "bipolar_sigmoid": lambda: np.tanh(0.5 * x),
             "tanh": lambda: np.tanh(x),
         }[function]
-        return lambda: np.copyto(y, f())
+        # x − x is 0, or NaN for an infinity that the function would hide.
+        return lambda: np.copyto(y, f() + (x - x))
 
     def activation_backward(self, y, dy, dx, function, slope) -> Stage:
         derivative = {
@@ -216,9 +217,17 @@ class Reference(Backend):
 
     def loss(self, kind, z, t, dz, losses, scale) -> Stage:
         def run():
-            losses[:, 0], gradient = _LOSSES[kind](z, t)
+            values, gradient = _LOSSES[kind](z, t)
+            losses[:, 0] = values + (z - z).sum(axis=1)  # NaN where z is infinite
             if dz is not None:
                 dz[...] = scale * gradient
+
+        return run
+
+    def guard(self, gradients, size, losses) -> Stage:
+        def run():
+            if not np.isfinite(gradients[:size]).all():
+                losses[0] = np.nan
 
         return run
 

@@ -1,8 +1,13 @@
-"""The state of a `fit` between two passes, in a file that is whole or not there."""
+"""The state of a `fit` between two steps, in a file that is whole or not there.
+
+The file before the newest stays beside it as NAME.previous: whatever happens to the
+newest on the disk, the training is not lost.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,10 +24,14 @@ class Progress:
     """Everything beside arrays that resuming needs.
 
     identity: what must be the same for a resume to give the same bytes.
+    samples_done, total, seconds: of the pass under way, 0 between two passes.
     """
 
     identity: str
     passes_done: int
+    samples_done: int
+    total: float
+    seconds: float
     step: int
     rows: list[dict]
     best: float
@@ -30,9 +39,33 @@ class Progress:
     waited: int
 
 
+def previous(path: Path) -> Path:
+    """Return where the checkpoint before the newest lies."""
+    return path.with_name(path.name + ".previous")
+
+
 def write(path: Path, progress: Progress, arrays: dict[str, np.ndarray]) -> None:
-    """Write the checkpoint: temporary file, flush, rename."""
+    """Write the checkpoint: temporary file, flush, rename; keep the one before it."""
+    if path.exists():
+        _keep(path)
     npz.write(path, {_META: np.array(json.dumps(asdict(progress))), **arrays})
+
+
+def _keep(path: Path) -> None:
+    """Make `previous(path)` the file that `path` is; both are there at every moment."""
+    link = path.with_name(path.name + ".link")
+    link.unlink(missing_ok=True)
+    os.link(path, link)
+    try:
+        os.replace(link, previous(path))
+    finally:
+        link.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove the checkpoint and the one before it, where they are."""
+    for file in (path, previous(path)):
+        file.unlink(missing_ok=True)
 
 
 def read(path: Path, identity: str) -> tuple[Progress, dict[str, np.ndarray]] | None:
@@ -45,12 +78,13 @@ def read(path: Path, identity: str) -> tuple[Progress, dict[str, np.ndarray]] | 
         arrays = npz.read(path)
     except FileNotFoundError:
         return None
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; {_advice(path)}") from None
     try:
         progress = Progress(**json.loads(str(arrays.pop(_META))))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise CheckpointError(
-            f"{path}: expected a checkpoint of this engine ({error!r}); delete the "
-            "file to begin anew"
+            f"{path}: expected a checkpoint of this engine ({error!r}); {_advice(path)}"
         ) from None
     if progress.identity != identity:
         raise CheckpointError(
@@ -58,3 +92,11 @@ def read(path: Path, identity: str) -> tuple[Progress, dict[str, np.ndarray]] | 
             "seed or settings differ); delete the file to begin anew"
         )
     return progress, arrays
+
+
+def _advice(path: Path) -> str:
+    """Return what to do about a checkpoint that cannot be read."""
+    advice = "delete the file to begin anew"
+    if previous(path).exists():
+        advice += f", or rename {previous(path).name} to go on from the one before it"
+    return advice

@@ -15,7 +15,7 @@ from engine import optimizers, random
 from engine.backends.base import Array
 from engine.errors import InputError
 from engine.network import Network
-from engine.plan import quiet
+from engine.plan import computing
 from engine.settings import is_integer
 from engine.training import checkpoint as checkpoints
 from engine.training.early_stopping import EarlyStopping
@@ -67,17 +67,15 @@ class Trainer:
         losses = self._step(x, t)
         return float(losses.sum()) * self.network.loss_function.scale(len(x))
 
-    @quiet
+    @computing()
     def _step(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
         state = self.network.backend.state
         factor = 1.0 if self.schedule is None else self.schedule(self.steps)
         state.seed, state.step = self.seed, self.steps
         state.learning_rate = self.optimizer.settings["learning_rate"] * factor
         plan = self.network.plan(len(x), training=True)
-        plan.run(x)
-        losses = plan.run_loss(t)
+        losses = plan.learn(x, t)
         plan.check_finite(losses, self.steps)
-        plan.run_backward()
         self._update()
         self.steps += 1
         return losses
@@ -90,6 +88,7 @@ class Trainer:
         passes: int = 10,
         tolerance: int | None = None,
         checkpoint: str | Path | None = None,
+        checkpoint_steps: int | None = None,
         on_epoch: Callable[[dict], None] | None = None,
         score: Score | None = None,
         score_better: str = "lower",
@@ -99,22 +98,27 @@ class Trainer:
         Best is by `score(outputs, targets)` on `validation` (None: the validation loss,
         lower is better); without validation, the last pass. After `tolerance` passes in
         a row without a better score it stops. With `checkpoint` the state is written
-        there after each pass, and a file that is already there is resumed: the bytes
-        are those of a run that never stopped.
+        there after each pass, and within passes after every `checkpoint_steps` steps; a
+        file that is already there is resumed. Wherever a run was stopped, the bytes at
+        the end are those of a run that never stopped.
 
         Raises: InputError, NumericsError, CheckpointError.
         """
         x, t = self._checked(train)
         held_out = None if validation is None else self._checked(validation)
-        _check_limits(passes, tolerance, score_better)
+        _check_limits(
+            score_better,
+            passes=passes,
+            tolerance=tolerance,
+            checkpoint_steps=checkpoint_steps,
+        )
         stopping = EarlyStopping(tolerance, score_better)
         run = _Run(self, x, t, held_out, stopping, score)
         if checkpoint is not None:
-            run.resume_from(Path(checkpoint))
+            run.keep_in(Path(checkpoint), checkpoint_steps)
         while run.passes_done < passes and not run.exhausted:
             row = run.one_pass()
-            if checkpoint is not None:
-                run.write_to(Path(checkpoint))
+            run.write()
             if on_epoch is not None:
                 on_epoch(row)
         return run.end()
@@ -124,10 +128,10 @@ class Trainer:
         return x, self.network.check_targets(data[1], len(x))
 
 
-def _check_limits(passes: Any, tolerance: Any, score_better: Any) -> None:
+def _check_limits(score_better: Any, **counts: Any) -> None:
     """Raise InputError for settings of `fit` that mean nothing."""
-    for name, value in (("passes", passes), ("tolerance", tolerance)):
-        if name == "tolerance" and value is None:
+    for name, value in counts.items():
+        if value is None and name != "passes":
             continue
         if not is_integer(value) or value < 1:
             raise InputError(
@@ -148,8 +152,12 @@ class _Run:
         self.x, self.t, self.held_out = x, t, held_out
         self.stopping, self.score = stopping, score
         self.passes_done = 0
+        # Within the pass under way: samples learned, their summed loss, time taken.
+        self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
         self.rows: list[dict] = []
         self.best_parameters: np.ndarray | None = None
+        self.path: Path | None = None
+        self.every: int | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -157,22 +165,26 @@ class _Run:
 
     def one_pass(self) -> dict:
         """Learn every training sample once; return the pass's row of the history."""
-        begin = time.perf_counter()
+        begin = time.perf_counter() - self.seconds
         trainer, batch = self.trainer, self.trainer.batch_size
         order = random.permutation(
             trainer.seed, "order", len(self.x), step=self.passes_done
         )
-        total = 0.0
-        for i in range(0, len(order), batch):
-            chosen = order[i : i + batch]
-            total += float(trainer._step(self.x[chosen], self.t[chosen]).sum())
+        while self.samples_done < len(order):
+            chosen = order[self.samples_done : self.samples_done + batch]
+            self.total += float(trainer._step(self.x[chosen], self.t[chosen]).sum())
+            self.samples_done += len(chosen)
+            self.seconds = time.perf_counter() - begin
+            if self.every and trainer.steps % self.every == 0:
+                self.write()
         self.passes_done += 1
         row = {
             "pass": self.passes_done,
-            "training_loss": total / len(order),
+            "training_loss": self.total / len(order),
             **self._validate(),
         }
         row["seconds"] = time.perf_counter() - begin
+        self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
         self.rows.append(row)
         return row
 
@@ -196,10 +208,24 @@ class _Run:
         stopped = "tolerance" if self.exhausted else "passes"
         return History(self.rows, self.stopping.best_pass, stopped)
 
-    def write_to(self, path: Path) -> None:
+    def keep_in(self, path: Path, every: int | None) -> None:
+        """Take up what `path` holds, if it is there; from now on write to it."""
+        self.path, self.every = path, every
+        self._identity()  # of the network as it is before the first step
+        found = checkpoints.read(path, self._identity())
+        if found is not None:
+            self._resume(*found)
+
+    def write(self) -> None:
+        """Write the state to the checkpoint, if there is to be one."""
+        if self.path is None:
+            return
         progress = checkpoints.Progress(
             identity=self._identity(),
             passes_done=self.passes_done,
+            samples_done=self.samples_done,
+            total=self.total,
+            seconds=self.seconds,
             step=self.trainer.steps,
             rows=self.rows,
             best=self.stopping.best,
@@ -211,18 +237,18 @@ class _Run:
             arrays["best"] = self.best_parameters
         for name, array in self._state().items():
             arrays[f"state.{name}"] = self.backend.get_flat(array)
-        checkpoints.write(path, progress, arrays)
+        checkpoints.write(self.path, progress, arrays)
 
-    def resume_from(self, path: Path) -> None:
-        found = checkpoints.read(path, self._identity())
-        if found is None:
-            return
-        progress, arrays = found
+    def _resume(
+        self, progress: checkpoints.Progress, arrays: dict[str, np.ndarray]
+    ) -> None:
         self.backend.put_flat(self.network.flat, arrays["parameters"])
         self.best_parameters = arrays.get("best")
         for name, array in self._state().items():
             self.backend.put_flat(array, arrays[f"state.{name}"])
         self.passes_done, self.rows = progress.passes_done, progress.rows
+        self.samples_done, self.total = progress.samples_done, progress.total
+        self.seconds = progress.seconds
         self.trainer.steps = progress.step
         stopping = self.stopping
         stopping.best, stopping.best_pass = progress.best, progress.best_pass

@@ -75,6 +75,31 @@ def test_stopped_after_every_pass(any_device, tmp_path):
     assert digest(resumed.network) == digest(whole.network)
 
 
+@pytest.mark.parametrize("stop_at", range(1, 16))
+def test_stopped_at_any_step_and_resumed(stop_at, reference, tmp_path):
+    """4 steps a pass, a checkpoint after every third: within passes and between."""
+    whole, expected = train(reference, None)
+
+    def schedule(step: int) -> float:
+        if step == stop_at and stopping:
+            raise Stop
+        return 1.0
+
+    path, stopping = tmp_path / "c.npz", True
+    limits = {"checkpoint_steps": 3}
+    with pytest.raises(Stop):
+        train(reference, path, schedule=schedule, limits=limits)
+    assert path.exists() == (stop_at >= 3)
+    stopping, taken = False, []
+    resumed, history = train(
+        reference, path, schedule=lambda s: taken.append(s) or 1.0, limits=limits
+    )
+    # 3, 4 (end of pass 1), 6, 8, 9, 12, 15, 16
+    assert taken[0] == max(s for s in (0, 3, 4, 6, 8, 9, 12, 15) if s <= stop_at)
+    assert digest(resumed.network) == digest(whole.network)
+    assert without_seconds(history) == without_seconds(expected)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimiser_takes_its_state_along(name, any_device, tmp_path):
     optimizer = {name: {"learning_rate": 0.01}}
@@ -151,7 +176,8 @@ def test_killed_in_a_pass_and_in_a_write_and_resumed(tmp_path):
     first = (folder / "checkpoint.npz").read_bytes()
     assert run_script(folder, -1, 1) == -signal.SIGKILL
     # What was being written lies beside; the older checkpoint still stands.
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 3
+    assert (folder / "checkpoint.npz.previous").read_bytes() == first
     assert (folder / "checkpoint.npz").read_bytes() == first
     assert not (folder / "model.npz").exists()
     assert run_script(folder) == 0
@@ -182,6 +208,21 @@ def refused(device, path: Path, text: str, **settings) -> None:
     assert str(path) in str(caught.value)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_damaged_one_tells_of_the_one_before_it(reference, tmp_path):
+    path = tmp_path / "c.npz"
+    with pytest.raises(Stop):
+        train(reference, path, stop_after=2)
+    path.write_bytes(path.read_bytes()[:-30])
+    text = r"truncated.*delete the file to begin anew, or rename c\.npz\.previous to go"
+    with pytest.raises(engine.CheckpointError, match=text):
+        train(reference, path)
+    (tmp_path / "c.npz.previous").replace(path)  # as it says
+    resumed, history = train(reference, path)
+    whole, _ = train(reference, None)
+    assert digest(resumed.network) == digest(whole.network)
+    assert len(history.rows) == PASSES
 
 
 @pytest.mark.parametrize("portion", [0.0, 0.001, 0.3, 0.5, 0.9, 0.999])
@@ -301,5 +342,6 @@ def test_a_failed_write_leaves_the_older_file(
     monkeypatch.setattr(os, function, full)
     with pytest.raises(OSError, match="No space left"):
         train(reference, path)
+    older = tmp_path / "c.npz.previous"
     assert path.read_bytes() == good
-    assert list(tmp_path.iterdir()) == [path]
+    assert set(tmp_path.iterdir()) <= {path, older}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -309,6 +310,17 @@ def test_a_network_larger_than_any_memory(any_device):
     text = r"no memory for an array of [\d,]{16,} bytes .*use a smaller batch_size or"
     with pytest.raises(engine.DeviceError, match=text):
         engine.Network.from_spec(spec, device=any_device)
+
+
+def test_a_batch_larger_than_any_memory(any_device):
+    """Each sample would take 10^11 numbers; what asks for them differs by device."""
+    layer = {"conv": {"filters": 10, "kernel": 1, "padding": 50_000}}
+    spec = {"input": [1, 8, 8], "layers": [layer, "flatten"], "loss": "squared_error"}
+    text = r"no memory .*use a smaller batch_size or"
+    network = engine.Network.from_spec(spec, device=any_device)
+    with pytest.raises(engine.DeviceError, match=text) as caught:
+        network.predict(np.zeros((4, 1, 8, 8)))
+    assert re.search(r"[\d,]{14,} bytes|[TP]iB", str(caught.value))
 
 
 # --- summary --------------------------------------------------------------------------

@@ -232,6 +232,60 @@ def test_a_step_that_diverges_changes_nothing(any_device):
     assert digest(trainer.network) == before
 
 
+def overflowing(*hiding) -> dict:
+    """A spec whose first layer gives −∞ in float32, and layers that would hide it."""
+    layers = [{"dense": {"units": 4, "bias": "none"}}, *hiding]
+    layers.append({"dense": {"units": 2, "bias": "none"}})
+    return {"input": [4], "layers": layers, "loss": "softmax_cross_entropy"}
+
+
+HIDING = ["relu", "sigmoid", "bipolar_sigmoid", "tanh", {"leaky_relu": 0.1}]
+
+
+@pytest.mark.parametrize("hiding", HIDING, ids=str)
+def test_an_infinite_activation_is_not_hidden(hiding, device):
+    """ReLU(−∞) = 0 and sigmoid(±∞) are finite: the loss alone would not tell."""
+    trainer = trainer_of(overflowing({"activation": hiding}), device)
+    weight = np.full((4, 4), -1e38)
+    weight[1] = 0.25
+    trainer.network.set_parameters({"dense1.weight": weight})
+    before = digest(trainer.network)
+    x, t = np.full((3, 4), 100.0), np.array([0, 1, 0])
+    text = "NaN or infinity in the output of the layer dense1; lower the"
+    with pytest.raises(engine.NumericsError, match="step 0: " + text):
+        trainer.step(x, t)
+    assert digest(trainer.network) == before
+    for run in (trainer.network.predict, lambda x: trainer.network.loss(x, t)):
+        with pytest.raises(engine.NumericsError, match=text):
+            run(x)
+
+
+@pytest.mark.parametrize("t", [[0, 1, 1], np.eye(2)[[0, 1, 1]]], ids=["class", "soft"])
+def test_an_infinite_logit_is_not_hidden(t, device):
+    trainer = trainer_of(overflowing(), device)
+    weight = np.array([[0.0] * 4, [-1e38] * 4])
+    trainer.network.set_parameters({"dense2.weight": weight})
+    trainer.network.set_parameters({"dense1.weight": np.full((4, 4), 1.0)})
+    text = "step 0: NaN or infinity in the output of the layer dense2"
+    with pytest.raises(engine.NumericsError, match=text):
+        trainer.step(np.ones((3, 4)), t)
+
+
+def test_a_gradient_that_overflows_is_named(device):
+    """Outputs and loss are finite, and the weights' gradient 1e30 · 1e20 is not."""
+    spec = LINEAR | {"loss": "squared_error"}
+    trainer = trainer_of(spec, device)
+    trainer.network.set_parameters({"dense1.weight": np.zeros((1, 4))})
+    before = digest(trainer.network)
+    x, t = np.full((2, 4), 1e30), np.full((2, 1), 1e18)
+    text = r"step 0: NaN or infinity in the gradient of dense1\.weight; lower the"
+    with pytest.raises(engine.NumericsError, match=text):
+        trainer.step(x, t)
+    assert digest(trainer.network) == before
+    with pytest.raises(engine.NumericsError, match=text):
+        trainer.network.gradients(x, t)
+
+
 def test_validation_that_diverges_is_no_silent_run(any_device):
     trainer = trainer_of(LINEAR, any_device)
     held_out = np.full((2, 4), 1e300), np.zeros((2, 1))

@@ -258,6 +258,11 @@ class OpenCL(Backend):
             np.int32(dz is not None),
         )  # fmt: skip
 
+    def guard(self, gradients, size, losses):
+        items = max(-(-size // _UPDATE_CHUNK), 1)
+        kernel = self.programs.kernel(("loss",), "guard", K=1, TARGETS=1)
+        return self.launch(kernel, items, gradients, losses, np.uint64(size))
+
     def sgd(self, parameters, gradients, size):
         kernel = self._elementwise("sgd")
         items = max(-(-size // _UPDATE_CHUNK), 1)

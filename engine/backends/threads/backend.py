@@ -153,7 +153,15 @@ class Threads(Reference):
             "bipolar_sigmoid": half_tanh,
             "tanh": lambda x, y: np.tanh(x, out=y),
         }
-        return self.elementwise(functions[function], x, y)
+        run = functions[function]
+
+        def visible(x, y):
+            run(x, y)
+            # The square is a quick first look; x − x is 0, or NaN for an infinity.
+            if not np.isfinite(np.dot(x, x)):
+                y += x - x
+
+        return self.elementwise(visible, x, y)
 
     def activation_backward(self, y, dy, dx, function, slope):
         slope, one, half = map(np.float32, (slope, 1.0, 0.5))

@@ -43,7 +43,7 @@ PER_OUTPUT(mean_absolute_error, fabs(e), sign(e))
     vec total = ZERO;                                                     \
     for (size_t k = 0; k < K; k++) {                                           \
         const vec e = exp(z[k] - m);                                           \
-        total += e;                                                            \
+        total += e + (z[k] - z[k]); /* NaN where z is infinite */              \
         if (wanted) dz[k] = e;                                                 \
     }                                                                          \
     const vec log_total = log(total);
@@ -75,4 +75,13 @@ KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint 
             dz[k] = MASKED(scale * (dz[k] / total - select(ZERO, (vec)1.0f, hit)));
     }
     losses[block] = MASKED(sum);
+}
+
+/* losses[0] = NaN if a gradient is NaN or infinite. Whoever finds one writes the same. */
+KERNEL guard(NUMBERS_IN gradients, __global float *losses, const ulong count) {
+    const size_t begin = get_global_id(0) * 1024;
+    const size_t end = min(begin + 1024, (size_t)count);
+    int found = 0;
+    for (size_t i = begin; i < end; i++) found |= !isfinite(gradients[i]);
+    if (found) losses[0] = NAN;
 }
