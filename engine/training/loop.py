@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import optimizers, random
+from engine import optimizers, random, schedules
 from engine.backends.base import Array
 from engine.errors import InputError
 from engine.network import Network
@@ -29,9 +29,12 @@ class Trainer:
     """Trains a network on its device.
 
     optimizer: {NAME: settings}; batch_size: samples a step (the last batch of a pass
-    may be smaller); schedule: None (constant rate) or a function of the step, from 0,
-    that gives the factor on the learning rate; seed: keys the order of the samples and
-    the random masks.
+    may be smaller); schedule: the factor on the learning rate, None (constant), NAME or
+    {NAME: settings} as engine/schedules.py says, or a function of the step, from 0;
+    seed: keys the order of the samples and the random masks.
+
+    A checkpoint knows the schedule it was written under, but of a function only that it
+    is one: resuming with another function goes unnoticed.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class Trainer:
         network: Network,
         optimizer: Any,
         batch_size: int = 32,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Any = None,
         seed: int = 0,
     ):
         if not is_integer(batch_size) or batch_size < 1:
@@ -49,9 +52,13 @@ class Trainer:
             )
         self.network, self.batch_size = network, batch_size
         self.optimizer = optimizers.parse(optimizer)
-        self.schedule, self.seed = schedule, seed
+        rate = self.optimizer.settings["learning_rate"]
+        self.schedule, self.seed = schedules.parse(schedule, rate), seed
         self.steps = 0
-        self._described = json.dumps(optimizer, sort_keys=True)
+        self._described = [
+            json.dumps(optimizer, sort_keys=True),
+            schedules.described(self.schedule),
+        ]
         self._update = self.optimizer.bind(
             network.backend, network.flat, network.flat_gradients, network.learned_size
         )
@@ -70,9 +77,9 @@ class Trainer:
     @computing()
     def _step(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
         state = self.network.backend.state
-        factor = 1.0 if self.schedule is None else self.schedule(self.steps)
+        rate = self.optimizer.settings["learning_rate"]
         state.seed, state.step = self.seed, self.steps
-        state.learning_rate = self.optimizer.settings["learning_rate"] * factor
+        state.learning_rate = rate * self.schedule(self.steps)
         plan = self.network.plan(len(x), training=True)
         losses = plan.learn(x, t)
         plan.check_finite(losses, self.steps)
@@ -112,6 +119,8 @@ class Trainer:
             tolerance=tolerance,
             checkpoint_steps=checkpoint_steps,
         )
+        steps = -(-len(x) // self.batch_size)
+        self.schedule = schedules.in_passes_of(self.schedule, steps)
         stopping = EarlyStopping(tolerance, score_better)
         run = _Run(self, x, t, held_out, stopping, score)
         if checkpoint is not None:
