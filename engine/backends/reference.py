@@ -12,7 +12,7 @@ import numpy as np
 
 from engine import random
 from engine.backends.base import Backend, ConvGeometry, PoolGeometry, Stage, State
-from engine.errors import DeviceError
+from engine.backends.memory import Memory, of_host
 
 
 class Reference(Backend):
@@ -26,17 +26,18 @@ class Reference(Backend):
 
     def __init__(self) -> None:
         self.state = State()
+        self.memory = Memory(self.id, of_host())
 
     def _zeros(self, shape):
         """Return zeros of the backend's dtype.  Raises: DeviceError with the bytes."""
+        size = math.prod(shape) * self.dtype.itemsize
+        self.memory.ask(size)
         try:
-            return np.zeros(shape, self.dtype)
+            array = np.zeros(shape, self.dtype)
         except (MemoryError, ValueError, OverflowError) as error:
-            size = math.prod(shape) * self.dtype.itemsize
-            raise DeviceError(
-                f"{self.id}: no memory for an array of {size:,} bytes ({error}); use a "
-                "smaller batch_size or a smaller network"
-            ) from None
+            raise self.memory.error(size, error) from None
+        self.memory.hold(array, size)
+        return array
 
     def empty(self, n, shape):
         return self._zeros((n, *shape))

@@ -12,14 +12,18 @@ import numpy as np
 import pyopencl as cl
 
 from engine.backends.base import Backend, PoolGeometry, Stage, State, in_order
+from engine.backends.memory import Memory
 from engine.backends.opencl import convolution, dense
 from engine.backends.opencl.program import Programs
-from engine.errors import DeviceError
 from engine.random import PURPOSES
 
 _FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
 _CHUNK = 64
 _UPDATE_CHUNK = 1024
+
+
+class Buffer(cl.Buffer):
+    """OpenCL's buffer, as a class whose objects can be watched (`Memory.hold`)."""
 
 
 @dataclass
@@ -69,6 +73,7 @@ class OpenCL(Backend):
         self.lanes, self.tile = _registers(device)
         self.programs = Programs(self.context, {"LANES": self.lanes})
         self.state = State()
+        self.memory = Memory(f"{id} ({self.name})", device.global_mem_size)
         self._alignment = max(device.mem_base_addr_align // 32, self.lanes)
         self._staging: dict[tuple[int, int], np.ndarray] = {}
 
@@ -84,22 +89,21 @@ class OpenCL(Backend):
         Raises: DeviceError with the bytes asked for.
         """
         size = 4 * max(floats, 1)
+        self.memory.ask(size)
         try:
-            buffer = cl.Buffer(self.context, cl.mem_flags.READ_WRITE, size)
+            buffer = Buffer(self.context, cl.mem_flags.READ_WRITE, size)
             cl.enqueue_fill_buffer(self.queue, buffer, np.float32(0), 0, size)
             self.queue.finish()
         except (cl.MemoryError, cl.LogicError, cl.RuntimeError) as error:
-            raise DeviceError(
-                f"{self.name}: no memory for an array of {size:,} bytes ({error}); use "
-                "a smaller batch_size or a smaller network"
-            ) from None
+            raise self.memory.error(size, error) from None
+        self.memory.hold(buffer, size)
         return buffer
 
     def empty(self, n, shape):
         key = blocks, features = -(-n // self.lanes), math.prod(shape)
+        buffer = self.buffer(blocks * features * self.lanes)
         if key not in self._staging:
             self._staging[key] = np.zeros((*key, self.lanes), np.float32)
-        buffer = self.buffer(blocks * features * self.lanes)
         return BatchArray(buffer, n, tuple(shape), self._staging[key])
 
     def empty_like(self, array):
