@@ -1,5 +1,6 @@
 # make run    set-up, then the main job on the data at hand (embedded if there is none)
 # make test   set-up, then all tests
+# make compare  set-up with PyTorch, ONNX and h5py; then the tests that compare with them
 # make lint   set-up, then ruff, snakefmt, snakemake --lint
 # make bench  set-up, then the measurements in tests/bench
 # make clean  everything generated, .venv included, is removed
@@ -14,13 +15,16 @@ CORES ?= all
 SCALE ?=
 TESTS ?=
 
-.PHONY: run test lint bench setup clean
+.PHONY: run test compare lint bench setup clean
 
 run: setup
 	.venv/bin/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
 test: setup
 	.venv/bin/python -m pytest $(TESTS)
+
+compare: .venv/compare
+	.venv/bin/python -m pytest -m compare $(TESTS)
 
 lint: setup
 	.venv/bin/ruff check .
@@ -44,6 +48,14 @@ setup: .venv/complete
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes --requirement requirements.lock
+	@touch $@
+
+# The other engines: nothing else needs them. PyTorch has no hash here, for its builds
+# differ from registry to registry.
+.venv/compare: .venv/complete requirements-compare.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --requirement requirements-compare.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	@touch $@
 
 clean:
