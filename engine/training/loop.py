@@ -23,6 +23,8 @@ from engine.training.history import History
 
 Data = tuple[Any, Any]
 Score = Callable[[np.ndarray, np.ndarray], float]
+# (x, t, numbers of the samples, number of the pass from 1) -> (x, t) to be learned
+Transform = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Data]
 
 
 class Trainer:
@@ -97,6 +99,7 @@ class Trainer:
         checkpoint: str | Path | None = None,
         checkpoint_steps: int | None = None,
         on_epoch: Callable[[dict], None] | None = None,
+        transform: Transform | None = None,
         score: Score | None = None,
         score_better: str = "lower",
     ) -> History:
@@ -108,6 +111,12 @@ class Trainer:
         there after each pass, and within passes after every `checkpoint_steps` steps; a
         file that is already there is resumed. Wherever a run was stopped, the bytes at
         the end are those of a run that never stopped.
+
+        transform(x, t, samples, number) gives what is learned in place of a batch, for
+        noise, erasing, Mixup and the like: samples are the batch's rows of `train`,
+        number is the pass from 1. It must be a function of these alone, or a resumed
+        run ends with other bytes; t are classes (n, 1), or values or portions of
+        classes (n, K).
 
         Raises: InputError, NumericsError, CheckpointError.
         """
@@ -122,7 +131,7 @@ class Trainer:
         steps = -(-len(x) // self.batch_size)
         self.schedule = schedules.in_passes_of(self.schedule, steps)
         stopping = EarlyStopping(tolerance, score_better)
-        run = _Run(self, x, t, held_out, stopping, score)
+        run = _Run(self, x, t, held_out, stopping, score, transform)
         if checkpoint is not None:
             run.keep_in(Path(checkpoint), checkpoint_steps)
         while run.passes_done < passes and not run.exhausted:
@@ -155,11 +164,13 @@ def _check_limits(score_better: Any, **counts: Any) -> None:
 class _Run:
     """One `fit` in the making."""
 
-    def __init__(self, trainer, x, t, held_out, stopping: EarlyStopping, score):
+    def __init__(
+        self, trainer, x, t, held_out, stopping: EarlyStopping, score, transform
+    ):
         self.trainer, self.network = trainer, trainer.network
         self.backend = trainer.network.backend
         self.x, self.t, self.held_out = x, t, held_out
-        self.stopping, self.score = stopping, score
+        self.stopping, self.score, self.transform = stopping, score, transform
         self.passes_done = 0
         # Within the pass under way: samples learned, their summed loss, time taken.
         self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
@@ -181,7 +192,7 @@ class _Run:
         )
         while self.samples_done < len(order):
             chosen = order[self.samples_done : self.samples_done + batch]
-            self.total += float(trainer._step(self.x[chosen], self.t[chosen]).sum())
+            self.total += float(trainer._step(*self._batch(chosen)).sum())
             self.samples_done += len(chosen)
             self.seconds = time.perf_counter() - begin
             if self.every and trainer.steps % self.every == 0:
@@ -196,6 +207,21 @@ class _Run:
         self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
         self.rows.append(row)
         return row
+
+    def _batch(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is learned of these rows of the training data."""
+        x, t = self.x[samples], self.t[samples]
+        if self.transform is None:
+            return x, t
+        x, t = self.trainer._checked(
+            self.transform(x, t, samples, self.passes_done + 1)
+        )
+        if len(x) != len(samples):
+            raise InputError(
+                f"transform: expected as many samples as it was given "
+                f"(={len(samples)}), received {len(x)}"
+            )
+        return x, t
 
     def _validate(self) -> dict:
         if self.held_out is None:

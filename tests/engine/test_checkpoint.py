@@ -100,6 +100,20 @@ def test_stopped_at_any_step_and_resumed(stop_at, reference, tmp_path):
     assert without_seconds(history) == without_seconds(expected)
 
 
+def test_a_transform_of_pass_and_sample_is_resumed(reference, tmp_path):
+    def transform(x, t, samples, number):
+        return x + 0.01 * number * samples[:, None, None, None], t
+
+    limits = {"transform": transform, "checkpoint_steps": 1}
+    plain, _ = train(reference, None)
+    whole, _ = train(reference, None, limits=limits)
+    assert digest(plain.network) != digest(whole.network)
+    with pytest.raises(Stop):
+        train(reference, tmp_path / "c.npz", stop_after=2, limits=limits)
+    resumed, _ = train(reference, tmp_path / "c.npz", limits=limits)
+    assert digest(resumed.network) == digest(whole.network)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimiser_takes_its_state_along(name, any_device, tmp_path):
     optimizer = {name: {"learning_rate": 0.01}}

@@ -346,6 +346,54 @@ def test_history_has_a_row_for_each_pass(any_device):
     assert loss == pytest.approx(best["validation_loss"], rel=1e-6)
 
 
+def test_transform_gets_each_sample_of_each_pass_once(reference):
+    """... and what it returns is learned: here the samples' numbers as targets."""
+    seen = []
+
+    def transform(x, t, samples, number):
+        np.testing.assert_array_equal(x, whole[samples])
+        np.testing.assert_array_equal(t[:, 0], values[samples])
+        seen.append((number, samples))
+        return x * 0.0, t * 0.0 + 3.0
+
+    whole, values = vectors(40)
+    still = {"sgd": {"learning_rate": 0.0}}
+    trainer = trainer_of(LINEAR, reference, batch_size=16, optimizer=still)
+    history = trainer.fit((whole, values), passes=2, transform=transform)
+    assert [number for number, _ in seen] == [1, 1, 1, 2, 2, 2]
+    for number in (1, 2):
+        rows = np.concatenate([s for n, s in seen if n == number])
+        assert sorted(rows) == list(range(40))
+    assert history.rows[0]["training_loss"] == 9.0  # (0 − 3)²
+
+
+def test_mixed_targets_are_learned_as_portions(any_device):
+    """Mixup: classes in, portions of classes out; S2 section 5."""
+
+    def mix(x, t, samples, number):
+        one_hot = np.eye(3)[t[:, 0]]
+        return 0.5 * (x + x[::-1]), 0.5 * (one_hot + one_hot[::-1])
+
+    trainer = trainer_of(SPEC, any_device, batch_size=10)
+    history = trainer.fit(images(), images(), passes=30, transform=mix)
+    assert history.rows[-1]["validation_loss"] < 0.6 * math.log(3)
+
+
+@pytest.mark.parametrize(
+    ("transform", "text"),
+    [
+        (lambda x, t, *_: (x[:-1], t[:-1]), r"transform: expected as many.*=16.*15"),
+        (lambda x, t, *_: (x[..., :1], t), r"input: expected shape \(N, 4\)"),
+        (lambda x, t, *_: (x * math.nan, t), "NaN or infinity in sample 0"),
+        (lambda x, t, *_: (x, t[:3]), "targets: expected as many as inputs"),
+    ],
+)
+def test_a_transform_that_returns_what_cannot_be_learned(transform, text, reference):
+    trainer = trainer_of(LINEAR, reference, batch_size=16)
+    with pytest.raises(engine.InputError, match=text):
+        trainer.fit(vectors(), passes=1, transform=transform)
+
+
 def test_without_validation_the_last_pass_stands(any_device):
     trainer, seen = trainer_of(LINEAR, any_device), []
     history = trainer.fit(
