@@ -109,6 +109,30 @@ def pair_or(words: tuple[str, ...], low: int) -> Callable:
     return check
 
 
+def sides(low: int) -> Callable:
+    """Return (top, left, bottom, right) of [top, left, bottom, right], of one integer
+    for all four, or of [vertical, horizontal]; each at least low.
+    """
+
+    def check(value: Any) -> tuple[int, int, int, int]:
+        four = [value] * 4 if is_integer(value) else value
+        if isinstance(four, list | tuple) and len(four) == 2:
+            four = [*four, *four]
+        if (
+            isinstance(four, list | tuple)
+            and len(four) == 4
+            and all(is_integer(v) and v >= low for v in four)
+        ):
+            return tuple(four)
+        raise _refuse(
+            f"an integer of at least {low}, two of them [vertical, horizontal], or "
+            "four [top, left, bottom, right]",
+            value,
+        )
+
+    return check
+
+
 def optional(check: Callable) -> Callable:
     """None, or what `check` accepts."""
     return lambda value: None if value is None else check(value)

@@ -30,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends.geometry import ConvGeometry, PoolGeometry
+
 Array = Any
 Stage = Callable[[], None]
 
@@ -43,63 +45,6 @@ def in_order(stages: Iterable[Stage]) -> Stage:
             stage()
 
     return run
-
-
-@dataclass(frozen=True)
-class ConvGeometry:
-    """The numbers of one convolution; pairs are (vertical, horizontal)."""
-
-    channels: int
-    height: int
-    width: int
-    filters: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    padding_end: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-
-    @property
-    def out_height(self) -> int:
-        """Rows of the output; below 1 if the kernel does not fit."""
-        return self._out(0, self.height)
-
-    @property
-    def out_width(self) -> int:
-        """Columns of the output; below 1 if the kernel does not fit."""
-        return self._out(1, self.width)
-
-    def _out(self, axis: int, size: int) -> int:
-        reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
-        free = size + self.padding[axis] + self.padding_end[axis] - reach
-        return free // self.stride[axis] + 1
-
-
-@dataclass(frozen=True)
-class PoolGeometry:
-    """The numbers of one pooling; pairs are (vertical, horizontal)."""
-
-    channels: int
-    height: int
-    width: int
-    size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int] = (0, 0)
-
-    @property
-    def out_height(self) -> int:
-        """Rows of the output; below 1 if the window does not fit."""
-        return self._out(0, self.height)
-
-    @property
-    def out_width(self) -> int:
-        """Columns of the output; below 1 if the window does not fit."""
-        return self._out(1, self.width)
-
-    def _out(self, axis: int, size: int) -> int:
-        free = size + 2 * self.padding[axis] - self.size[axis]
-        return free // self.stride[axis] + 1
 
 
 @dataclass(frozen=True)
@@ -236,11 +181,11 @@ class Backend(ABC):
 
     @abstractmethod
     def average_pool_forward(self, x: Array, y: Array, g: PoolGeometry) -> Stage:
-        """y = the windows' means; places outside the map count as 0."""
+        """y = the windows' sums over g.divisors(); places outside the map are 0."""
 
     @abstractmethod
     def average_pool_backward(self, dy: Array, dx: Array, g: PoolGeometry) -> Stage:
-        """dx = dy / (kh kw), summed over the windows over each place, overwritten."""
+        """dx = dy / g.divisors(), summed over each place's windows, overwritten."""
 
     @abstractmethod
     def activation_forward(

@@ -11,8 +11,11 @@ import math
 import numpy as np
 
 from engine import random
-from engine.backends.base import Backend, ConvGeometry, PoolGeometry, Stage, State
+from engine.backends import reference_pooling
+from engine.backends.base import Backend, Stage, State
+from engine.backends.geometry import ConvGeometry, PoolGeometry
 from engine.backends.memory import Memory, of_host
+from engine.backends.windows import groups, inner, padded, windows
 
 
 class Reference(Backend):
@@ -75,35 +78,34 @@ class Reference(Backend):
     def conv_forward(self, x, w, b, y, g: ConvGeometry) -> Stage:
         def run():
             y[...] = 0.0 if b is None else b[:, None, None]
-            padded = _pad(x, g)
-            for c, f in _groups(g):
-                for u, v, window in _windows(g):
+            values = padded(x, g)
+            for c, f in groups(g):
+                for u, v, window in windows(g):
                     y[:, f] += np.einsum(
-                        "nchw,fc->nfhw", padded[:, c][window], w[f, :, u, v]
+                        "nchw,fc->nfhw", values[:, c][window], w[f, :, u, v]
                     )
 
         return run
 
     def conv_backward_data(self, dy, w, dx, g: ConvGeometry) -> Stage:
         def run():
-            padded = np.zeros_like(_pad(dx, g))
-            for c, f in _groups(g):
-                for u, v, window in _windows(g):
-                    padded[:, c][window] += np.einsum(
+            total = np.zeros_like(padded(dx, g))
+            for c, f in groups(g):
+                for u, v, window in windows(g):
+                    total[:, c][window] += np.einsum(
                         "nfhw,fc->nchw", dy[:, f], w[f, :, u, v]
                     )
-            (top, left) = g.padding
-            dx[...] = padded[:, :, top : top + g.height, left : left + g.width]
+            dx[...] = inner(total, g)
 
         return run
 
     def conv_backward_weights(self, x, dy, dw, db, g: ConvGeometry) -> Stage:
         def run():
-            padded = _pad(x, g)
-            for c, f in _groups(g):
-                for u, v, window in _windows(g):
+            values = padded(x, g)
+            for c, f in groups(g):
+                for u, v, window in windows(g):
                     dw[f, :, u, v] = np.einsum(
-                        "nfhw,nchw->fc", dy[:, f], padded[:, c][window]
+                        "nfhw,nchw->fc", dy[:, f], values[:, c][window]
                     )
             if db is not None:
                 db[...] = dy.sum(axis=(0, 2, 3))
@@ -131,46 +133,16 @@ class Reference(Backend):
         return run
 
     def max_pool_forward(self, x, y, place, g: PoolGeometry) -> Stage:
-        def run():
-            y[...] = -np.inf
-            padded = _pad(x, g, -np.inf)
-            for u, v, window in _windows(g, g.size):
-                better = ~(padded[window] <= y) & (y == y)  # a NaN is kept
-                y[...] = np.where(better, padded[window], y)
-                place[...] = np.where(better, u * g.size[1] + v, place)
-
-        return run
+        return reference_pooling.max_forward(x, y, place, g)
 
     def max_pool_backward(self, dy, place, dx, g: PoolGeometry) -> Stage:
-        def run():
-            padded = np.zeros_like(_pad(dx, g, 0.0))
-            for u, v, window in _windows(g, g.size):
-                padded[window] += dy * (place == u * g.size[1] + v)
-            (top, left) = g.padding
-            dx[...] = padded[:, :, top : top + g.height, left : left + g.width]
-
-        return run
+        return reference_pooling.max_backward(dy, place, dx, g)
 
     def average_pool_forward(self, x, y, g: PoolGeometry) -> Stage:
-        total = np.prod(g.size)
-
-        def run():
-            out = y.reshape(len(y), g.channels, g.out_height, g.out_width)
-            padded = _pad(x, g)
-            out[...] = sum(padded[w] for _, _, w in _windows(g, g.size)) / total
-
-        return run
+        return reference_pooling.average_forward(x, y, g)
 
     def average_pool_backward(self, dy, dx, g: PoolGeometry) -> Stage:
-        def run():
-            padded = np.zeros_like(_pad(dx, g))
-            share = dy.reshape(len(dy), g.channels, g.out_height, g.out_width)
-            for _, _, window in _windows(g, g.size):
-                padded[window] += share / np.prod(g.size)
-            (top, left) = g.padding
-            dx[...] = padded[:, :, top : top + g.height, left : left + g.width]
-
-        return run
+        return reference_pooling.average_backward(dy, dx, g)
 
     def activation_forward(self, x, y, function, slope) -> Stage:
         f = {
@@ -281,29 +253,3 @@ _LOSSES = {
     "softmax_cross_entropy": _softmax_cross_entropy,
     "softmax_cross_entropy_classes": _softmax_cross_entropy_classes,
 }
-
-
-def _pad(x, g, value=0.0):
-    """Return x with `value` around it, so wide that every window lies inside."""
-    end = g.padding_end if isinstance(g, ConvGeometry) else g.padding
-    sides = [(0, 0), (0, 0), (g.padding[0], end[0]), (g.padding[1], end[1])]
-    return np.pad(x, sides, constant_values=value)
-
-
-def _groups(g: ConvGeometry):
-    """Yield (channels, filters) of each group as slices."""
-    c, f = g.channels // g.groups, g.filters // g.groups
-    for i in range(g.groups):
-        yield slice(i * c, (i + 1) * c), slice(i * f, (i + 1) * f)
-
-
-def _windows(g, size=None):
-    """Yield (u, v, index): the padded map's elements under kernel element (u, v)."""
-    kh, kw = size or g.kernel
-    dh, dw = getattr(g, "dilation", (1, 1))
-    (sh, sw), oh, ow = g.stride, g.out_height, g.out_width
-    for u in range(kh):
-        for v in range(kw):
-            rows = slice(u * dh, u * dh + sh * (oh - 1) + 1, sh)
-            columns = slice(v * dw, v * dw + sw * (ow - 1) + 1, sw)
-            yield u, v, (slice(None), slice(None), rows, columns)

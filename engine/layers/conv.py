@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine import initializers
-from engine.backends.base import ConvGeometry
+from engine.backends.geometry import ConvGeometry
 from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
 from engine.settings import Setting, count, one_of, pair, pair_or
 

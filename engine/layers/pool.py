@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
-from engine.backends.base import PoolGeometry
+from engine.backends.geometry import PoolGeometry
 from engine.layers.base import Bound, Layer, Shape, Stage
-from engine.settings import Setting, optional, pair
+from engine.settings import Setting, flag, optional, pair, sides
 
 
 class _Pool(Layer):
-    """What both poolings share: the geometry."""
+    """What both poolings share: the geometry.
+
+    H' = ⌊(H + p_top + p_bottom − d_h (kh − 1) − 1) / s_h⌋ + 1. With ceil_mode ⌈…⌉
+    instead, but for a last window that would begin behind the map and the padding
+    before it (the rule of PyTorch and of ONNX).
+    """
 
     table = {
         "size": Setting(pair(1)),
         "stride": Setting(optional(pair(1)), None),
-        "padding": Setting(pair(0), 0),
+        "padding": Setting(sides(0), 0),
+        "dilation": Setting(pair(1), 1),
+        "ceil_mode": Setting(flag, False),
     }
 
     def build(self) -> Shape:
         c, h, w = self.image_shape()
-        size, padding = self.settings["size"], self.settings["padding"]
-        if 2 * padding[0] > size[0] or 2 * padding[1] > size[1]:
-            raise self.fail(
-                f"the padding {padding} must be at most half the size {size}: "
-                "a window may not lie outside the map"
-            )
+        s = self.settings
+        top, left, bottom, right = s["padding"]
         self.geometry = g = PoolGeometry(
             channels=c,
             height=h,
             width=w,
-            size=size,
-            stride=self.settings["stride"] or size,
-            padding=padding,
+            size=s["size"],
+            stride=s["stride"] or s["size"],
+            padding=(top, left),
+            padding_end=(bottom, right),
+            dilation=s["dilation"],
+            ceil_mode=s["ceil_mode"],
+            count_padding=s.get("count_padding", False),
         )
         if g.out_height < 1 or g.out_width < 1:
             raise self.fail(
-                f"the window {size} is larger than its padded input "
-                f"{(h + 2 * padding[0], w + 2 * padding[1])}"
+                f"the window {s['size']} (dilation {s['dilation']}) is larger than its "
+                f"padded input {(h + top + bottom, w + left + right)}"
             )
+        if not g.count_padding:
+            self._check_windows()
         return c, g.out_height, g.out_width
+
+    def _check_windows(self) -> None:
+        """Raises: SpecError if a window has nothing to take a maximum or mean of."""
+        places = self.geometry.places(with_padding=False)
+        for axis, counts in zip(("row", "column"), places, strict=True):
+            if not counts.all():
+                raise self.fail(
+                    f"the windows of {axis} {counts.argmin()} of the output hold no "
+                    f"place of the map: size {self.settings['size']}, dilation "
+                    f"{self.settings['dilation']}, padding {self.settings['padding']} "
+                    "(top, left, bottom, right); lower the padding"
+                )
 
 
 class MaxPool(_Pool):
-    r"""y[n,c,i,j] = max_{u<kh, v<kw} x[n, c, i·s_h + u − p_h, j·s_w + v − p_w]
+    r"""y[n,c,i,j] = max_{u<kh, v<kw} x[n, c, i·s_h + u·d_h − p_top, j·s_w + v·d_w − …]
 
-    Places outside the map take no part. H' = ⌊(H + 2 p_h − kh) / s_h⌋ + 1.
+    Places outside the map take no part; every window must hold one on it.
 
     Backward: dx = Σ of dy over the windows whose maximum stands there; of equal values
     the first in row order is taken. Forward keeps its place (u · kw + v) for that.
@@ -64,14 +85,17 @@ class MaxPool(_Pool):
 
 
 class AveragePool(_Pool):
-    r"""y[n,c,i,j] = 1/(kh kw) Σ_{u<kh, v<kw} x[n, c, i·s_h + u − p_h, j·s_w + v − p_w]
+    r"""y[n,c,i,j] = 1/m_ij Σ_{u<kh, v<kw} x[n, c, i·s_h + u·d_h − p_top, …]
 
-    Places outside the map count as 0 and take part in the mean.
-    Backward: dx = Σ of dy / (kh kw) over the windows that lie over the place.
+    Places outside the map count as 0. m_ij is the number of the window's places on the
+    map and, with count_padding, in the declared padding; never of those that only
+    ceil_mode adds. So m_ij = kh kw where a window does not reach beyond.
+    Backward: dx = Σ of dy / m_ij over the windows that lie over the place.
     Source: S4 (the reduction block).
     """
 
     kind = "average_pool"
+    table = _Pool.table | {"count_padding": Setting(flag, True)}
 
     def forward(self, backend, io: Bound) -> list[Stage]:
         return [backend.average_pool_forward(io.x, io.y, self.geometry)]

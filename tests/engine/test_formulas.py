@@ -60,20 +60,27 @@ def pooled(x: np.ndarray, kind: str, settings: dict, shape) -> np.ndarray:
     _, _, height, width = x.shape
     if kind == "global_average_pool":
         return np.array([[math.fsum(c.ravel()) / c.size for c in s] for s in x])
-    kh, kw = pair(settings["size"])
-    sh, sw = pair(settings.get("stride", settings["size"]))
-    top, left = pair(settings.get("padding", 0))
+    size, dilation = pair(settings["size"]), pair(settings.get("dilation", 1))
+    stride = pair(settings.get("stride", settings["size"]))
+    sides = settings.get("padding", 0)
+    top, left, bottom, right = (*pair(sides), *pair(sides))[:4]
+    counted = settings.get("count_padding", True)
     y = np.empty((len(x), *shape))
     for c, i, j in itertools.product(*map(range, shape)):
-        rows = [a for a in range(i * sh - top, i * sh - top + kh) if 0 <= a < height]
-        columns = [
-            a for a in range(j * sw - left, j * sw - left + kw) if 0 <= a < width
+        rows = [i * stride[0] + u * dilation[0] - top for u in range(size[0])]
+        columns = [j * stride[1] + v * dilation[1] - left for v in range(size[1])]
+        window = [
+            x[:, c, a, e]
+            for a, e in itertools.product(rows, columns)
+            if 0 <= a < height and 0 <= e < width
         ]
-        window = x[:, c][:, rows][:, :, columns].reshape(len(x), -1)
         if kind == "max_pool":
-            y[:, c, i, j] = [max(values) for values in window]
-        else:
-            y[:, c, i, j] = [math.fsum(values) / (kh * kw) for values in window]
+            y[:, c, i, j] = np.max(window, axis=0)
+            continue
+        declared = sum(a < height + bottom for a in rows) * sum(
+            e < width + right for e in columns
+        )
+        y[:, c, i, j] = sum(window) / (declared if counted else len(window))
     return y
 
 

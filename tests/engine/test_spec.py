@@ -56,6 +56,33 @@ def dense(name: str | None = None, inputs: Any = None, **changes: Any):
         ({"max_pool": {"size": 3}}, (1, 2, 2)),
         ({"max_pool": {"size": 3, "stride": 2, "padding": 1}}, (1, 4, 3)),
         ({"max_pool": {"size": [2, 3], "stride": [1, 2]}}, (1, 7, 2)),
+        ({"max_pool": {"size": 3, "ceil_mode": True}}, (1, 3, 2)),
+        ({"max_pool": {"size": 3, "padding": [1, 0, 0, 2]}}, (1, 3, 2)),
+        ({"max_pool": {"size": 3, "dilation": 2, "stride": 1}}, (1, 4, 2)),
+        # With ceil_mode the last window must begin on the map or the padding before.
+        (
+            {
+                "max_pool": {
+                    "size": 3,
+                    "stride": [4, 3],
+                    "padding": 1,
+                    "ceil_mode": True,
+                }
+            },
+            (1, 3, 3),
+        ),
+        (
+            {
+                "average_pool": {
+                    "size": 2,
+                    "stride": 4,
+                    "padding": [0, 0, 1, 3],
+                    "ceil_mode": True,
+                }
+            },
+            (1, 2, 2),
+        ),
+        ({"average_pool": {"size": 9, "ceil_mode": True}}, (1, 1, 1)),
         ({"average_pool": {"size": 2}}, (1, 4, 3)),
         ({"global_average_pool": {}}, (1,)),
         ({"activation": "relu"}, (1, 8, 6)),
@@ -226,7 +253,7 @@ BAD = {
     # pooling
     "pool-too-large": (
         spec({"max_pool": {"size": 9}}),
-        r"\(9, 9\) is larger .*\(8, 6\)",
+        r"window \(9, 9\) .* larger .*\(8, 6\)",
     ),
     "pool-size": (spec({"max_pool": {"size": 0}}), r"max_pool1\): size: .*received 0"),
     "pool-no-size": (
@@ -239,7 +266,57 @@ BAD = {
     ),
     "pool-padding": (
         spec({"max_pool": {"size": 2, "padding": 2}}),
-        r"the padding \(2, 2\) must be at most half the size \(2, 2\)",
+        r"layers\[0\] max_pool \(max_pool1\): the windows of row 0 .* hold no place "
+        r"of the map: size \(2, 2\), dilation \(1, 1\), padding \(2, 2, 2, 2\)",
+    ),
+    "pool-padding-behind": (
+        spec({"max_pool": {"size": 2, "padding": [0, 0, 0, 3]}}),
+        "the windows of column 3 of the output hold no place",
+    ),
+    "pool-dilation-beside": (
+        spec(
+            {
+                "average_pool": {
+                    "size": 2,
+                    "dilation": [9, 1],
+                    "padding": [1, 0],
+                    "count_padding": False,
+                }
+            }
+        ),
+        r"average_pool1\): the windows of row 0 of the output hold no place",
+    ),
+    "pool-padding-3": (
+        spec({"max_pool": {"size": 2, "padding": [1, 1, 1]}}),
+        r"padding: .*\[top, left, bottom, right\], received \[1, 1, 1\]",
+    ),
+    "pool-padding-negative": (
+        spec({"average_pool": {"size": 2, "padding": [0, 0, -1, 0]}}),
+        r"padding: .*at least 0.*received \[0, 0, -1, 0\]",
+    ),
+    "pool-padding-word": (
+        spec({"max_pool": {"size": 2, "padding": "same"}}),
+        "padding: expected an .*received 'same'",
+    ),
+    "pool-dilation": (
+        spec({"max_pool": {"size": 2, "dilation": 0}}),
+        r"max_pool1\): dilation: .*received 0",
+    ),
+    "pool-dilated": (
+        spec({"max_pool": {"size": 3, "dilation": 3}}),
+        r"the window \(3, 3\) \(dilation \(3, 3\)\) is larger .*\(8, 6\)",
+    ),
+    "pool-ceil": (
+        spec({"max_pool": {"size": 2, "ceil_mode": 1}}),
+        "ceil_mode: expected true or false, received 1",
+    ),
+    "pool-count": (
+        spec({"average_pool": {"size": 2, "count_padding": "no"}}),
+        "count_padding: expected true or false, received 'no'",
+    ),
+    "pool-count-max": (
+        spec({"max_pool": {"size": 2, "count_padding": True}}),
+        r"max_pool1\): unknown setting 'count_padding'",
     ),
     "pool-on-vector": (spec(DENSE, {"max_pool": {"size": 2}}), "max_pool " + IMAGE),
     "global-settings": (spec({"global_average_pool": {"size": 2}}), "known: none"),

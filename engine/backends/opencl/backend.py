@@ -1,6 +1,6 @@
 """The OpenCL backend: memory, and the small primitives.
 
-Convolution and dense layers stand in convolution.py and dense.py beside this file.
+Convolution, dense layers and pooling stand in files of their names beside this one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyopencl as cl
 
-from engine.backends.base import Backend, PoolGeometry, Stage, State, in_order
+from engine.backends.base import Backend, Stage, State, in_order
 from engine.backends.memory import Memory
-from engine.backends.opencl import convolution, dense
+from engine.backends.opencl import convolution, dense, pooling
 from engine.backends.opencl.program import Programs
 from engine.random import PURPOSES
 
@@ -185,21 +185,16 @@ class OpenCL(Backend):
         return dense.backward_weights(self, x, dy, dw, db)
 
     def max_pool_forward(self, x, y, place, g):
-        kernel = self.programs.kernel(("pool",), "max_pool_forward", **_pool(g))
-        items = x.blocks * g.channels * g.out_height
-        return self.launch(kernel, items, x, y, place)
+        return pooling.max_forward(self, x, y, place, g)
 
     def max_pool_backward(self, dy, place, dx, g):
-        kernel = self.programs.kernel(("pool",), "max_pool_backward", **_pool(g))
-        return self.launch(kernel, dx.blocks * g.channels * g.height, dy, place, dx)
+        return pooling.max_backward(self, dy, place, dx, g)
 
     def average_pool_forward(self, x, y, g):
-        kernel = self.programs.kernel(("pool",), "average_pool_forward", **_pool(g))
-        return self.launch(kernel, x.blocks * g.channels * g.out_height, x, y)
+        return pooling.average_forward(self, x, y, g)
 
     def average_pool_backward(self, dy, dx, g):
-        kernel = self.programs.kernel(("pool",), "average_pool_backward", **_pool(g))
-        return self.launch(kernel, dx.blocks * g.channels * g.height, dy, dx)
+        return pooling.average_backward(self, dy, dx, g)
 
     def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
         number = _FUNCTIONS.index(function)
@@ -296,15 +291,6 @@ class OpenCL(Backend):
             launch()
 
         return run
-
-
-def _pool(g: PoolGeometry) -> dict[str, int]:
-    """Return the definitions that pool.cl is compiled with."""
-    return {
-        "C": g.channels, "H": g.height, "W": g.width, "KH": g.size[0], "KW": g.size[1],
-        "SH": g.stride[0], "SW": g.stride[1], "PT": g.padding[0], "PL": g.padding[1],
-        "OH": g.out_height, "OW": g.out_width,
-    }  # fmt: skip
 
 
 # The processors that PoCL's compiler gives AVX-512, by its own names for them.

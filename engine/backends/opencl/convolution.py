@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import ConvGeometry, Stage, in_order
+from engine.backends.base import Stage, in_order
+from engine.backends.geometry import ConvGeometry
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL

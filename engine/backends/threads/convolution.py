@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import ConvGeometry, Stage
+from engine.backends.base import Stage
+from engine.backends.geometry import ConvGeometry
 from engine.backends.threads import chunks
 
 if TYPE_CHECKING:

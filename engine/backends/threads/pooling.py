@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import PoolGeometry, Stage
+from engine.backends.base import Stage
+from engine.backends.geometry import PoolGeometry
 from engine.backends.threads import chunks
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def max_backward(
 def average_forward(backend: Threads, x: Array, y: Array, g: PoolGeometry) -> Stage:
     """Return the stage y = the windows' means."""
     maps = y.reshape(len(y), g.channels, g.out_height, g.out_width)
-    area = np.float32(g.size[0] * g.size[1])
+    divisors = _divisors(g)
     passes = [] if _is_global(g) else list(_passes(g))
 
     def run(samples: slice, worker: int) -> None:
@@ -69,19 +70,19 @@ def average_forward(backend: Threads, x: Array, y: Array, g: PoolGeometry) -> St
             ys.fill(0.0)
         for _, out, inside in passes:
             np.add(ys[out], xs[inside], out=ys[out])
-        np.divide(ys, area, out=ys)
+        np.divide(ys, divisors, out=ys)
 
     return backend.stage(run, _pieces(x))
 
 
 def average_backward(backend: Threads, dy: Array, dx: Array, g: PoolGeometry) -> Stage:
-    """Return the stage dx = dy / area, summed over the windows over each place."""
+    """Return the stage dx = dy over the divisors, summed over each place's windows."""
     maps = dy.reshape(len(dy), g.channels, g.out_height, g.out_width)
-    area = np.float32(g.size[0] * g.size[1])
+    divisors = _divisors(g)
     passes = [] if _is_global(g) else list(_passes(g))
 
     def run(samples: slice, worker: int) -> None:
-        dxs, shares = dx[samples], maps[samples] / area
+        dxs, shares = dx[samples], maps[samples] / divisors
         if not passes:
             np.copyto(dxs, shares)
             return
@@ -98,7 +99,15 @@ def _pieces(x: np.ndarray) -> list[slice]:
 
 def _is_global(g: PoolGeometry) -> bool:
     """Return whether the one window is the whole map."""
-    return g.size == (g.height, g.width) and g.padding == (0, 0)
+    one = g.out_height == g.out_width == 1
+    whole = g.size == (g.height, g.width)
+    return one and whole and g.padding == (0, 0) and g.dilation == (1, 1)
+
+
+def _divisors(g: PoolGeometry) -> np.float32 | np.ndarray:
+    """Return the divisors of the means, (H', W'); as one number where all are equal."""
+    divisors = g.divisors().astype(np.float32)
+    return divisors[0, 0] if (divisors == divisors[0, 0]).all() else divisors
 
 
 def _passes(g: PoolGeometry) -> Iterator[tuple[int, tuple, tuple]]:
@@ -106,23 +115,21 @@ def _passes(g: PoolGeometry) -> Iterator[tuple[int, tuple, tuple]]:
 
     The indices meet where the window's element (u, v) lies on the map.
     """
-    for u in range(g.size[0]):
-        out_rows, rows = _meet(u, g.out_height, g.height, g.stride[0], g.padding[0])
-        for v in range(g.size[1]):
-            out_columns, columns = _meet(
-                v, g.out_width, g.width, g.stride[1], g.padding[1]
-            )
-            out, inside = (..., out_rows, out_columns), (..., rows, columns)
-            yield u * g.size[1] + v, out, inside
+    (kh, kw), (dh, dw), (sh, sw), (top, left) = g.size, g.dilation, g.stride, g.padding
+    for u in range(kh):
+        out_rows, rows = _meet(u * dh - top, g.out_height, g.height, sh)
+        for v in range(kw):
+            out_columns, columns = _meet(v * dw - left, g.out_width, g.width, sw)
+            yield u * kw + v, (..., out_rows, out_columns), (..., rows, columns)
 
 
-def _meet(u: int, outs: int, size: int, stride: int, padding: int):
-    """Return the i with 0 ≤ i · stride + u − padding < size, and these places."""
-    first = max(-((u - padding) // stride), 0)
-    last = min((size - 1 + padding - u) // stride, outs - 1)
+def _meet(offset: int, outs: int, size: int, stride: int) -> tuple[slice, slice]:
+    """Return the i with 0 ≤ i · stride + offset < size, and these places."""
+    first = max(-(offset // stride), 0)
+    last = min((size - 1 - offset) // stride, outs - 1)
     if last < first:
         return slice(0, 0), slice(0, 0)
-    begin = first * stride + u - padding
+    begin = first * stride + offset
     return (
         slice(first, last + 1),
         slice(begin, begin + (last - first) * stride + 1, stride),

@@ -1,0 +1,100 @@
+"""The numbers of a convolution and of a pooling; pairs are (vertical, horizontal)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ConvGeometry:
+    """The numbers of one convolution."""
+
+    channels: int
+    height: int
+    width: int
+    filters: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    padding_end: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output; below 1 if the kernel does not fit."""
+        return self._out(0, self.height)
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output; below 1 if the kernel does not fit."""
+        return self._out(1, self.width)
+
+    def _out(self, axis: int, size: int) -> int:
+        reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+        free = size + self.padding[axis] + self.padding_end[axis] - reach
+        return free // self.stride[axis] + 1
+
+
+@dataclass(frozen=True)
+class PoolGeometry:
+    """The numbers of one pooling.
+
+    ceil_mode: a last window may reach beyond the padding behind the map, if it begins
+    on the map or in the padding before it. count_padding: the divisor of a mean counts
+    the window's places in the declared padding too, never those beyond.
+    """
+
+    channels: int
+    height: int
+    width: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int] = (0, 0)
+    padding_end: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    ceil_mode: bool = False
+    count_padding: bool = True
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output; below 1 if the window does not fit."""
+        return self._out(0, self.height)
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output; below 1 if the window does not fit."""
+        return self._out(1, self.width)
+
+    def _out(self, axis: int, size: int) -> int:
+        stride, before = self.stride[axis], self.padding[axis]
+        reach = self.dilation[axis] * (self.size[axis] - 1) + 1
+        free = size + before + self.padding_end[axis] - reach
+        if not self.ceil_mode:
+            return free // stride + 1
+        outs = -(-free // stride) + 1
+        return outs - 1 if (outs - 1) * stride >= size + before else outs
+
+    def places(self, *, with_padding: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return, (H',) and (W',), how many of a window's rows and columns count.
+
+        Those on the map, or with_padding also those in the declared padding.
+        """
+        return (
+            self._places(0, self.height, self.out_height, with_padding),
+            self._places(1, self.width, self.out_width, with_padding),
+        )
+
+    def _places(self, axis: int, size: int, outs: int, with_padding: bool):
+        begins = np.arange(outs) * self.stride[axis] - self.padding[axis]
+        elements = np.arange(self.size[axis]) * self.dilation[axis]
+        places = begins[:, None] + elements
+        low = -self.padding[axis] if with_padding else 0
+        high = size + (self.padding_end[axis] if with_padding else 0)
+        return ((places >= low) & (places < high)).sum(axis=1)
+
+    def divisors(self) -> np.ndarray:
+        """Return by what each window's sum is divided for its mean, (H', W')."""
+        return np.outer(*self.places(with_padding=self.count_padding))
