@@ -48,7 +48,7 @@ class Plan:
         self.outputs: list[Array] = []
         self.forward: list[Stage] = []
         self.backward: list[Stage] = []
-        bounds = self._bind_forward(training)
+        self.bounds = self._bind_forward(training)
         self.z = self.outputs[-1]
         self.losses = backend.empty(n, (1,))
         self._loss_stages: dict[int, tuple[Array, Stage]] = {}
@@ -56,7 +56,7 @@ class Plan:
         self.dx: Array | None = None
         if training:
             self.dz = backend.empty(n, network.output_shape)
-            self._bind_backward(bounds, input_gradient)
+            self._bind_backward(input_gradient)
             self._guard = backend.guard(
                 network.flat_gradients, network.learned_size, self.losses
             )
@@ -76,13 +76,13 @@ class Plan:
             self.outputs.append(y)
         return bounds
 
-    def _bind_backward(self, bounds: list[Bound], input_gradient: bool) -> None:
+    def _bind_backward(self, input_gradient: bool) -> None:
         layers = self.network.layers
         wanted = self._gradients_wanted(input_gradient)
         # What reaches a layer's output, or the network's input (-1), from behind.
         arriving: dict[int, list[Array]] = {len(layers) - 1: [self.dz]}
         for i in reversed(range(len(layers))):
-            layer, io = layers[i], bounds[i]
+            layer, io = layers[i], self.bounds[i]
             if not wanted[i] or i not in arriving:
                 continue
             io.dy = self._sum(arriving[i], layer.out_shape)

@@ -1,5 +1,17 @@
-"""Looking at a network from outside: are its gradients right?"""
+"""Looking at a network from outside: are its gradients right, will it learn?"""
 
+from engine.diagnostics.bounds import Bounds, bounds
 from engine.diagnostics.gradient_check import gradient_check
+from engine.diagnostics.mav import Row, Table, mav
+from engine.diagnostics.tune import Tuning, tune
 
-__all__ = ["gradient_check"]
+__all__ = [
+    "Bounds",
+    "Row",
+    "Table",
+    "Tuning",
+    "bounds",
+    "gradient_check",
+    "mav",
+    "tune",
+]

@@ -26,4 +26,14 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-__all__ = ["LAYERS", "Bound", "Layer", "Parameter", "Shape", "Stage"]
+__all__ = [
+    "LAYERS",
+    "Activation",
+    "Bound",
+    "Conv",
+    "Dense",
+    "Layer",
+    "Parameter",
+    "Shape",
+    "Stage",
+]
