@@ -260,6 +260,20 @@ def test_an_infinite_activation_is_not_hidden(hiding, device):
             run(x)
 
 
+def test_a_maximum_does_not_hide_an_infinity(device):
+    """A 1×1 convolution overflows to −∞ in one place of each window."""
+    layers = [
+        {"conv": {"filters": 1, "kernel": 1}}, {"max_pool": {"size": 2}}, "flatten"
+    ]  # fmt: skip
+    spec = {"input": [1, 4, 4], "layers": layers, "loss": "squared_error"}
+    trainer = trainer_of(spec, device)
+    trainer.network.set_parameters({"conv1.weight": np.full((1, 1, 1, 1), -1e30)})
+    x = np.zeros((3, 1, 4, 4))
+    x[:, :, ::2, ::2] = 1e30
+    with pytest.raises(engine.NumericsError, match="output of the layer conv1; lower"):
+        trainer.step(x, np.zeros((3, 4)))
+
+
 @pytest.mark.parametrize("t", [[0, 1, 1], np.eye(2)[[0, 1, 1]]], ids=["class", "soft"])
 def test_an_infinite_logit_is_not_hidden(t, device):
     trainer = trainer_of(overflowing(), device)

@@ -19,7 +19,8 @@ KERNEL max_pool_forward(IN x, OUT y, OUT place) {
             for (int v = 0; v < KW; v++) {
                 const int ih = oh * SH + u * DH - PT, iw = ow * SW + v * DW - PL;
                 if (ih < 0 || ih >= H || iw < 0 || iw >= W) continue;
-                const vec value = x[(map * H + ih) * W + iw];
+                vec value = x[(map * H + ih) * W + iw];
+                value += value - value; /* NaN for an infinity, or a maximum hides it */
                 /* A NaN is taken and kept. */
                 const ivec better = ~(value <= best) & (best == best);
                 best = select(best, value, better);
