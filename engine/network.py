@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,14 +17,16 @@ from engine.layers import Layer, Parameter
 from engine.plan import Plan, computing
 from engine.spec import read_spec
 
+T = TypeVar("T")
 _KEPT_PLANS = 6
 
 
 class Network:
     """Layers one after another, their parameters in one flat array of the device.
 
-    Learned parameters lie first, in the layers' order, fixed ones behind them; the
-    gradients' array has the same places. Make one with `Network.from_spec`.
+    Learned parameters lie first, fixed ones behind them; the gradients' array has the
+    same places. Of the learned, those that an optimiser may treat alike lie together,
+    in the layers' order. Make one with `Network.from_spec`.
     """
 
     def __init__(self, spec: Mapping[str, Any], backend: Backend, seed: int):
@@ -61,13 +63,29 @@ class Network:
 
     def _place(self, *, learned: bool, offset: int) -> int:
         step = self.backend.alignment
-        for layer in self.layers:
-            for p in layer.parameters:
-                if p.learned == learned:
-                    self._slots[f"{layer.name}.{p.name}"] = (offset, layer, p)
-                    size = int(np.prod(p.shape))
-                    offset += -(-size // step) * step
+        placed = [
+            (layer, p)
+            for layer in self.layers
+            for p in layer.parameters
+            if p.learned == learned
+        ]
+        placed.sort(key=lambda each: (each[1].rate, not each[1].is_weight))
+        for layer, p in placed:
+            self._slots[f"{layer.name}.{p.name}"] = (offset, layer, p)
+            offset += -(-int(np.prod(p.shape)) // step) * step
         return offset
+
+    def runs(self, treatment: Callable[[Parameter], T]) -> list[tuple[T, int, int]]:
+        """Return (treatment, offset, count) of the learned parameters treated alike.
+
+        Each is one stretch of the flat array; together they hold all that is learned.
+        """
+        runs: list[tuple[T, int]] = []
+        for offset, _, p in self._slots.values():
+            if p.learned and (not runs or runs[-1][0] != treatment(p)):
+                runs.append((treatment(p), offset))
+        ends = [*(offset for _, offset in runs[1:]), self.learned_size]
+        return [(how, i, end - i) for (how, i), end in zip(runs, ends, strict=False)]
 
     def _part(self, flat: Array, name: str) -> Array:
         offset, _, parameter = self._slots[name]

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from engine.backends.geometry import ConvGeometry, PoolGeometry
+from engine.backends.update import UpdateRule
 
 Array = Any
 Stage = Callable[[], None]
@@ -45,23 +46,6 @@ def in_order(stages: Iterable[Stage]) -> Stage:
             stage()
 
     return run
-
-
-@dataclass(frozen=True)
-class AdamConstants:
-    """Adam's β₁, β₂ and ε."""
-
-    beta1: float
-    beta2: float
-    epsilon: float
-
-    def rates(self, state: State) -> tuple[float, float]:
-        """Return η / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ) of the step that is under way."""
-        t = state.step + 1
-        return (
-            state.learning_rate / (1.0 - self.beta1**t),
-            1.0 / (1.0 - self.beta2**t),
-        )
 
 
 @dataclass
@@ -238,16 +222,8 @@ class Backend(ABC):
     # --- optimisers; formulas stand in engine/optimizers.py -----------------------
 
     @abstractmethod
-    def sgd(self, parameters: Array, gradients: Array, size: int) -> Stage:
-        """w ← w − state.learning_rate · dw for the first `size` numbers."""
+    def update(self, rule: UpdateRule, w: Array, dw: Array, *kept: Array) -> Stage:
+        """Change w as `rule` says, by the gradients dw and what the rule keeps.
 
-    @abstractmethod
-    def adam(
-        self,
-        parameters: Array,
-        gradients: Array,
-        moments: tuple[Array, Array],
-        size: int,
-        constants: AdamConstants,
-    ) -> Stage:
-        """Update `size` numbers as engine/optimizers.py says; moments (m, v)."""
+        All are flat arrays, or parts, of one size.
+        """

@@ -15,6 +15,7 @@ from engine.backends import reference_pooling
 from engine.backends.base import Backend, Stage, State
 from engine.backends.geometry import ConvGeometry, PoolGeometry
 from engine.backends.memory import Memory, of_host
+from engine.backends.update import update
 from engine.backends.windows import groups, inner, padded, windows
 
 
@@ -204,23 +205,8 @@ class Reference(Backend):
 
         return run
 
-    def sgd(self, parameters, gradients, size) -> Stage:
-        def run():
-            parameters[:size] -= self.state.learning_rate * gradients[:size]
-
-        return run
-
-    def adam(self, parameters, gradients, moments, size, constants) -> Stage:
-        m, v, dw, w = (a[:size] for a in (*moments, gradients, parameters))
-        c = constants
-
-        def run():
-            rate, correction = c.rates(self.state)
-            m[...] = c.beta1 * m + (1 - c.beta1) * dw
-            v[...] = c.beta2 * v + (1 - c.beta2) * dw**2
-            w[...] -= rate * m / (np.sqrt(correction * v) + c.epsilon)
-
-        return run
+    def update(self, rule, w, dw, *kept) -> Stage:
+        return lambda: update(rule, self.state, w, dw, *kept)
 
 
 def _squared_error(z, t):

@@ -24,7 +24,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Parameter:
-    """One array of numbers of a layer. `learned` ones are updated by the optimiser."""
+    """One array of numbers of a layer. `learned` ones are updated by the optimiser.
+
+    rate: its own factor on the learning rate.
+    """
 
     name: str
     shape: Shape
@@ -32,6 +35,12 @@ class Parameter:
     fan: Fan
     learned: bool = True
     is_bias: bool = False
+    rate: float = 1.0
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether weight decay means it: two axes or more, so neither bias nor γ, β."""
+        return len(self.shape) > 1 and not self.is_bias
 
     def initial(self, seed: int, layer: int) -> np.ndarray:
         """Return the initial values, float64 `shape`."""

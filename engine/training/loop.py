@@ -61,9 +61,7 @@ class Trainer:
             json.dumps(optimizer, sort_keys=True),
             schedules.described(self.schedule),
         ]
-        self._update = self.optimizer.bind(
-            network.backend, network.flat, network.flat_gradients, network.learned_size
-        )
+        self._update = self.optimizer.bind(network)
 
     def step(self, x: Any, t: Any) -> float:
         """Learn one batch: forward, backward, update; return the loss it had before.

@@ -1,6 +1,7 @@
 """The OpenCL backend: memory, and the small primitives.
 
-Convolution, dense layers and pooling stand in files of their names beside this one.
+Convolution, dense layers, pooling and the update stand in files of their names beside
+this one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pyopencl as cl
 
 from engine.backends.base import Backend, Stage, State, in_order
 from engine.backends.memory import Memory
-from engine.backends.opencl import convolution, dense, pooling
+from engine.backends.opencl import convolution, dense, pooling, update
 from engine.backends.opencl.program import Programs
 from engine.random import PURPOSES
 
@@ -262,35 +263,8 @@ class OpenCL(Backend):
         kernel = self.programs.kernel(("loss",), "guard", K=1, TARGETS=1)
         return self.launch(kernel, items, gradients, losses, np.uint64(size))
 
-    def sgd(self, parameters, gradients, size):
-        kernel = self._elementwise("sgd")
-        items = max(-(-size // _UPDATE_CHUNK), 1)
-        launch = self.launch(
-            kernel, items, parameters, gradients, np.float32(0), np.uint64(size)
-        )
-        state = self.state
-
-        def run() -> None:
-            kernel.set_arg(2, np.float32(state.learning_rate))
-            launch()
-
-        return run
-
-    def adam(self, parameters, gradients, moments, size, constants):
-        kernel, c = self._elementwise("adam"), constants
-        items = max(-(-size // _UPDATE_CHUNK), 1)
-        numbers = map(np.float32, (c.beta1, c.beta2, c.epsilon, 0, 0))
-        launch = self.launch(
-            kernel, items, parameters, gradients, *moments, *numbers, np.uint64(size)
-        )
-        state = self.state
-
-        def run() -> None:
-            for place, value in enumerate(c.rates(state), start=7):
-                kernel.set_arg(place, np.float32(value))
-            launch()
-
-        return run
+    def update(self, rule, w, dw, *kept):
+        return update.update(self, rule, w, dw, *kept)
 
 
 # The processors that PoCL's compiler gives AVX-512, by its own names for them.

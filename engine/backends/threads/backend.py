@@ -1,12 +1,13 @@
 """The threads backend: arrays are NumPy's, in float32; stages are cut into pieces.
 
 Arrays, losses and copies are those of the reference, in float32. What takes time is
-written anew here: convolution.py, pooling.py, and below dense layers, functions element
-by element, dropout, and the update.
+written anew here: convolution.py, pooling.py, update.py, and below dense layers,
+functions element by element, and dropout.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from engine import random
 from engine.backends.base import Stage
 from engine.backends.reference import Reference
-from engine.backends.threads import blas, chunks, convolution, pooling
+from engine.backends.threads import blas, chunks, convolution, pooling, update
 from engine.backends.threads.pool import Pool, Task
 
 
@@ -51,7 +52,7 @@ class Threads(Reference):
 
         All stages share it, so it stays in the cache; it grows to the largest need.
         """
-        rooms, size = self._rooms[worker], int(np.prod(shape))
+        rooms, size = self._rooms[worker], math.prod(shape)
         if purpose not in rooms or rooms[purpose].size < size:
             rooms[purpose] = np.empty(size, self.dtype)
         return rooms[purpose][:size].reshape(shape)
@@ -220,32 +221,8 @@ class Threads(Reference):
 
         return run
 
-    # --- optimisers -----------------------------------------------------------------
-
-    def sgd(self, parameters, gradients, size):
-        state = self.state
-
-        def run(w, dw):
-            w -= np.float32(state.learning_rate) * dw
-
-        return self.elementwise(run, parameters[:size], gradients[:size])
-
-    def adam(self, parameters, gradients, moments, size, constants):
-        state, f = self.state, np.float32
-        beta1, beta2, epsilon = (
-            f(v) for v in (constants.beta1, constants.beta2, constants.epsilon)
-        )
-
-        def run(w, dw, m, v):
-            rate, correction = map(f, constants.rates(state))
-            m *= beta1
-            m += (f(1) - beta1) * dw
-            v *= beta2
-            v += (f(1) - beta2) * dw * dw
-            w -= rate * m / (np.sqrt(correction * v) + epsilon)
-
-        arrays = (parameters, gradients, *moments)
-        return self.elementwise(run, *(a[:size] for a in arrays))
+    def update(self, rule, w, dw, *kept):
+        return update.update(self, rule, w, dw, *kept)
 
 
 class _Mask:

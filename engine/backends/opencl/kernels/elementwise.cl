@@ -1,6 +1,6 @@
-/* Activation functions, dropout, and the optimiser's update.
+/* Activation functions and dropout.
 
-   Formulas: engine/layers/activation.py, engine/layers/drop.py, engine/optimizers.py.
+   Formulas: engine/layers/activation.py, engine/layers/drop.py.
    One work-item: CHUNK elements in a row; a chunk belongs to one work-item alone. */
 
 #define CHUNK 64
@@ -75,26 +75,4 @@ KERNEL copy_features(IN x, OUT y, const uint x_begin, const uint x_features,
     x += block * x_features + x_begin;
     y += block * y_features + y_begin;
     for (size_t i = 0; i < count; i++) y[i] = x[i];
-}
-
-KERNEL sgd(NUMBERS_OUT w, NUMBERS_IN dw, const float rate, const ulong count) {
-    const size_t begin = get_global_id(0) * 1024;
-    const size_t end = min(begin + 1024, (size_t)count);
-    for (size_t i = begin; i < end; i++) w[i] -= rate * dw[i];
-}
-
-/* rate = η / (1 − β₁ᵗ), correction = 1 / (1 − β₂ᵗ), both computed by the host. */
-KERNEL adam(NUMBERS_OUT w, NUMBERS_IN dw, NUMBERS_OUT m, NUMBERS_OUT v,
-            const float beta1, const float beta2, const float epsilon, const float rate,
-            const float correction, const ulong count) {
-    const size_t begin = get_global_id(0) * 1024;
-    const size_t end = min(begin + 1024, (size_t)count);
-    for (size_t i = begin; i < end; i++) {
-        const float g = dw[i];
-        const float mi = beta1 * m[i] + (1.0f - beta1) * g;
-        const float vi = beta2 * v[i] + (1.0f - beta2) * g * g;
-        m[i] = mi;
-        v[i] = vi;
-        w[i] -= rate * mi / (sqrt(correction * vi) + epsilon);
-    }
 }
