@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.errors import CheckpointError, EngineError
+from engine.errors import CheckpointError
 from engine.exchange.atomic import atomic_write
-
-if TYPE_CHECKING:
-    from engine.backends.base import Backend
-    from engine.network import Network
 
 _SPEC = "engine.spec"
 
@@ -28,34 +22,16 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def save(network: Network, path: Path) -> None:
-    """Write spec and parameters; equal networks give equal bytes."""
-    spec = np.array(json.dumps(network.spec, sort_keys=True))
-    write(path, {_SPEC: spec, **network.parameters()})
+def save(path: Path, spec: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a network's spec (JSON) and parameters, whole or not at all."""
+    write(path, {_SPEC: np.array(spec), **arrays})
 
 
-def load(path: Path, device: Backend | str | None) -> Network:
-    """Return the network of `path`.  Raises: CheckpointError, FileNotFoundError."""
-    from engine.network import Network
-
+def load(path: Path) -> tuple[str | None, dict[str, np.ndarray]]:
+    """Return what `save` wrote.  Raises: CheckpointError, FileNotFoundError."""
     arrays = read(path)
-    if _SPEC not in arrays:
-        raise CheckpointError(
-            f"{path}: expected a network saved by this engine; the entry {_SPEC!r} is "
-            f"missing, it holds {', '.join(sorted(arrays)) or 'nothing'}"
-        )
-    try:
-        spec = json.loads(str(arrays.pop(_SPEC)))
-        network = Network.from_spec(spec, device=device)
-        missing = sorted(set(network.parameters()) - set(arrays))
-        if missing:
-            raise CheckpointError(f"{path}: the parameters {missing} are missing")
-        network.set_parameters(arrays)
-    except (json.JSONDecodeError, EngineError) as error:
-        raise CheckpointError(
-            f"{path}: not a network of this engine: {error}"
-        ) from None
-    return network
+    spec = arrays.pop(_SPEC, None)
+    return None if spec is None else str(spec), arrays
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
