@@ -67,10 +67,11 @@ class Plan:
             xs = [self.x if i < 0 else self.outputs[i] for i in layer.sources]
             if layer.passes_through(training):
                 y = backend.reshape(xs[0], layer.out_shape)
-                bounds.append(Bound(xs, y, {}, training))
+                bounds.append(Bound(xs, y, {}, training, self.n))
             else:
                 y = backend.empty(self.n, layer.out_shape)
-                io = Bound(xs, y, self.network.arrays_of(layer), training)
+                parameters = self.network.arrays_of(layer)
+                io = Bound(xs, y, parameters, training, self.n)
                 self.forward += layer.forward(backend, io)
                 bounds.append(io)
             self.outputs.append(y)

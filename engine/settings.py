@@ -97,18 +97,6 @@ def pair(low: int) -> Callable:
     return check
 
 
-def pair_or(words: tuple[str, ...], low: int) -> Callable:
-    """As `pair`, or one of the given words."""
-    inner = pair(low)
-
-    def check(value: Any) -> tuple[int, int] | str:
-        if isinstance(value, str):
-            return one_of(*words)(value)
-        return inner(value)
-
-    return check
-
-
 def sides(low: int) -> Callable:
     """Return (top, left, bottom, right) of [top, left, bottom, right], of one integer
     for all four, or of [vertical, horizontal]; each at least low.
@@ -131,6 +119,11 @@ def sides(low: int) -> Callable:
         )
 
     return check
+
+
+def word_or(words: tuple[str, ...], check: Callable) -> Callable:
+    """One of the given words, or what `check` accepts."""
+    return lambda value: (one_of(*words) if isinstance(value, str) else check)(value)
 
 
 def optional(check: Callable) -> Callable:

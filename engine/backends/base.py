@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.geometry import ConvGeometry, PoolGeometry
+from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
 from engine.backends.update import UpdateRule
 
 Array = Any
@@ -170,6 +170,14 @@ class Backend(ABC):
     @abstractmethod
     def average_pool_backward(self, dy: Array, dx: Array, g: PoolGeometry) -> Stage:
         """dx = dy / g.divisors(), summed over each place's windows, overwritten."""
+
+    @abstractmethod
+    def pad_forward(self, x: Array, y: Array, g: PadGeometry) -> Stage:
+        """y = x (n,C,H,W) with g.sources() around it, or g.value; y (n,C,H',W')."""
+
+    @abstractmethod
+    def pad_backward(self, dy: Array, dx: Array, g: PadGeometry) -> Stage:
+        """dx = dy, summed over the places that are copies of each, overwritten."""
 
     @abstractmethod
     def activation_forward(

@@ -1,4 +1,4 @@
-"""The numbers of a convolution and of a pooling; pairs are (vertical, horizontal)."""
+"""The numbers of convolutions, poolings, paddings; pairs are (vertical, horizontal)."""
 
 from __future__ import annotations
 
@@ -98,3 +98,52 @@ class PoolGeometry:
     def divisors(self) -> np.ndarray:
         """Return by what each window's sum is divided for its mean, (H', W')."""
         return np.outer(*self.places(with_padding=self.count_padding))
+
+
+@dataclass(frozen=True)
+class PadGeometry:
+    """The numbers of one padding; `mode` says what stands around the map.
+
+    constant: `value`. edge: what stands at the nearest place of the map. reflect: the
+    map mirrored at its outermost rows and columns, which are not repeated (so the
+    padding must be smaller than the map).
+    """
+
+    channels: int
+    height: int
+    width: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+    mode: str
+    value: float = 0.0
+
+    @property
+    def out_height(self) -> int:
+        """Rows of the output."""
+        return self.top + self.height + self.bottom
+
+    @property
+    def out_width(self) -> int:
+        """Columns of the output."""
+        return self.left + self.width + self.right
+
+    def sources(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return, (H',) and (W',), of which row and column each one is a copy.
+
+        -1 where it is none: there stands `value`.
+        """
+        return (
+            self._sources(self.height, self.top, self.bottom),
+            self._sources(self.width, self.left, self.right),
+        )
+
+    def _sources(self, size: int, before: int, after: int) -> np.ndarray:
+        place = np.arange(-before, size + after)
+        if self.mode == "edge":
+            return place.clip(0, size - 1)
+        if self.mode == "reflect":
+            turned = abs(place)
+            return np.minimum(turned, 2 * (size - 1) - turned)
+        return np.where((place < 0) | (place >= size), -1, place)

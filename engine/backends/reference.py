@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from engine import random
-from engine.backends import reference_pooling
+from engine.backends import reference_padding, reference_pooling
 from engine.backends.base import Backend, Stage, State
-from engine.backends.geometry import ConvGeometry, PoolGeometry
+from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
 from engine.backends.memory import Memory, of_host
 from engine.backends.update import update
 from engine.backends.windows import groups, inner, padded, windows
@@ -144,6 +144,12 @@ class Reference(Backend):
 
     def average_pool_backward(self, dy, dx, g: PoolGeometry) -> Stage:
         return reference_pooling.average_backward(dy, dx, g)
+
+    def pad_forward(self, x, y, g: PadGeometry) -> Stage:
+        return reference_padding.forward(x, y, g)
+
+    def pad_backward(self, dy, dx, g: PadGeometry) -> Stage:
+        return reference_padding.backward(dy, dx, g)
 
     def activation_forward(self, x, y, function, slope) -> Stage:
         f = {

@@ -8,6 +8,7 @@ from engine.layers.conv import Conv
 from engine.layers.dense import Dense
 from engine.layers.drop import Dropout
 from engine.layers.merge import Add, Concat, Flatten
+from engine.layers.pad import Pad
 from engine.layers.pool import AveragePool, GlobalAveragePool, MaxPool
 
 LAYERS: dict[str, type[Layer]] = {
@@ -18,6 +19,7 @@ LAYERS: dict[str, type[Layer]] = {
         MaxPool,
         AveragePool,
         GlobalAveragePool,
+        Pad,
         Activation,
         Dropout,
         Add,

@@ -54,14 +54,15 @@ class Bound:
     """The arrays of one layer in one plan.
 
     xs, dxs: inputs and their gradients (None where nobody needs one); y, dy: output and
-    its gradient; p, g: parameters and their gradients by name; scratch: what forward
-    keeps for backward; dy is None in a plan that only predicts.
+    its gradient; n: samples of a batch; p, g: parameters and their gradients by name;
+    scratch: what forward keeps for backward; dy is None in a plan that only predicts.
     """
 
     xs: list[Array]
     y: Array
     p: dict[str, Array]
     training: bool
+    n: int
     dxs: list[Array | None] = field(default_factory=list)
     dy: Array | None = None
     g: dict[str, Array] = field(default_factory=dict)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from engine import initializers
-from engine.backends.geometry import ConvGeometry
+from engine.backends.geometry import ConvGeometry, PadGeometry
 from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
-from engine.settings import Setting, count, one_of, pair, pair_or
+from engine.settings import Setting, count, one_of, pair, sides, word_or
 
 
 class Conv(Layer):
     r"""y[n,f,i,j] = b[f] + Σ_{c,u,v} w[f,c,u,v] · x[n, c, i·s_h + u·d_h − p_h, …]
 
     x (n, C, H, W), w (F, C/groups, kh, kw), b (F,), y (n, F, H', W'), where
-    H' = ⌊(H + p_top + p_bottom − d_h (kh − 1) − 1) / s_h⌋ + 1; x outside the map is 0.
+    H' = ⌊(H + p_top + p_bottom − d_h (kh − 1) − 1) / s_h⌋ + 1. x outside the map is 0,
+    or with `padding_mode: edge` what stands at the nearest place of the map.
 
     Backward, with dy = ∂loss/∂y:
         dw[f,c,u,v] = Σ_{n,i,j} dy[n,f,i,j] · x[n, c, i·s_h + u·d_h − p_h, …]
@@ -20,8 +21,9 @@ class Conv(Layer):
         dx[n,c,a,b] = Σ w[f,c,u,v] · dy[n,f,i,j]
                       over f, i, j, u, v with i·s_h + u·d_h − p_h = a, …
 
-    padding: number, [h, w], `valid` (0) or `same` (H' = ⌈H / s_h⌉; an odd rest goes to
-    the bottom and right). bias: none, learned, or fixed (drawn once, never updated).
+    padding: number, [h, w], [top, left, bottom, right], `valid` (0) or `same`
+    (H' = ⌈H / s_h⌉; an odd rest goes to the bottom and right). bias: none, learned, or
+    fixed (drawn once, never updated).
     Source: S0 Eqs. 1-2a and section 6; S4 section 2.
     """
 
@@ -30,7 +32,8 @@ class Conv(Layer):
         "filters": Setting(count),
         "kernel": Setting(pair(1)),
         "stride": Setting(pair(1), 1),
-        "padding": Setting(pair_or(("same", "valid"), 0), 0),
+        "padding": Setting(word_or(("same", "valid"), sides(0)), 0),
+        "padding_mode": Setting(one_of("zeros", "edge"), "zeros"),
         "dilation": Setting(pair(1), 1),
         "groups": Setting(count, 1),
         "bias": Setting(one_of("none", "learned", "fixed"), "none"),
@@ -46,8 +49,13 @@ class Conv(Layer):
                 f"groups must divide the input's channels (={c}) and the filters "
                 f"(={filters}), received groups={groups}"
             )
-        top, bottom = self._padding(h, 0)
-        left, right = self._padding(w, 1)
+        top, left, bottom, right = around = self._padding((h, w))
+        # The edges' copies are a step before the convolution, which then pads nothing.
+        self.edge: PadGeometry | None = None
+        if s["padding_mode"] == "edge" and any(around):
+            self.edge = PadGeometry(c, h, w, *around, "edge")
+            h, w = self.edge.out_height, self.edge.out_width
+            top = left = bottom = right = 0
         self.geometry = g = ConvGeometry(
             channels=c,
             height=h,
@@ -80,34 +88,45 @@ class Conv(Layer):
             )
         return filters, g.out_height, g.out_width
 
-    def _padding(self, size: int, axis: int) -> tuple[int, int]:
-        """Return the zeros (before, after) along the axis 0 (height) or 1 (width)."""
+    def _padding(self, sizes: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return the padding (top, left, bottom, right) of a map of these sizes."""
         s = self.settings
         if s["padding"] == "valid":
-            return 0, 0
+            return 0, 0, 0, 0
         if s["padding"] != "same":
-            return s["padding"][axis], s["padding"][axis]
-        reach = s["dilation"][axis] * (s["kernel"][axis] - 1) + 1
-        stride = s["stride"][axis]
-        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-        return total // 2, total - total // 2
+            return s["padding"]
+        totals = []
+        for axis, size in enumerate(sizes):
+            reach = s["dilation"][axis] * (s["kernel"][axis] - 1) + 1
+            stride = s["stride"][axis]
+            totals.append(max((-(-size // stride) - 1) * stride + reach - size, 0))
+        before = [total // 2 for total in totals]
+        return *before, totals[0] - before[0], totals[1] - before[1]
 
     def forward(self, backend, io: Bound) -> list[Stage]:
-        bias = io.p.get("bias")
-        return [backend.conv_forward(io.x, io.p["weight"], bias, io.y, self.geometry)]
+        x, stages, g = io.x, [], self.geometry
+        if self.edge:
+            x = io.scratch["padded"] = backend.empty(io.n, self._padded_shape())
+            stages.append(backend.pad_forward(io.x, x, self.edge))
+        weight, bias = io.p["weight"], io.p.get("bias")
+        return [*stages, backend.conv_forward(x, weight, bias, io.y, g)]
 
     def backward(self, backend, io: Bound) -> list[Stage]:
+        x, g = io.scratch.get("padded", io.x), self.geometry
         stages = [
-            backend.conv_backward_weights(
-                io.x, io.dy, io.g["weight"], io.g.get("bias"), self.geometry
-            )
+            backend.conv_backward_weights(x, io.dy, io.g["weight"], io.g.get("bias"), g)
         ]
-        if io.dx is not None:
-            weight = io.p["weight"]
-            stages.append(
-                backend.conv_backward_data(io.dy, weight, io.dx, self.geometry)
-            )
+        if io.dx is None:
+            return stages
+        dx = backend.empty(io.n, self._padded_shape()) if self.edge else io.dx
+        stages.append(backend.conv_backward_data(io.dy, io.p["weight"], dx, g))
+        if self.edge:
+            stages.append(backend.pad_backward(dx, io.dx, self.edge))
         return stages
+
+    def _padded_shape(self) -> Shape:
+        """Return the shape that the convolution itself sees."""
+        return self.geometry.channels, self.geometry.height, self.geometry.width
 
     def multiply_adds(self) -> int:
         g = self.geometry

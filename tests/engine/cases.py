@@ -95,6 +95,12 @@ def _pool(kind: str, name: str, input: list[int], n: int = 5, **settings):
     return Case(f"{kind}-{name}", tuple(input), ({kind: settings}, "flatten"), n=n)
 
 
+def _pad(name: str, input: list[int], n: int = 5, big: bool = False, **settings):
+    return Case(
+        f"pad-{name}", tuple(input), ({"pad": settings}, "flatten"), n=n, big=big
+    )
+
+
 def _layer(name: str, entry: Any, input: tuple[int, ...] = (17,), **others: Any):
     tail = () if len(input) == 1 else ("flatten",)
     return Case(name, input, (entry, *tail), **others)
@@ -128,6 +134,13 @@ CONVOLUTIONS = [
     _conv("same-even", [2, 6, 5], kernel=[2, 4], padding="same"),
     _conv("same-stride", [2, 7, 8], kernel=3, stride=2, padding="same"),
     _conv("same-stride-even", [2, 7, 8], kernel=4, stride=[3, 2], padding="same"),
+    _conv("four-sides", [2, 6, 5], kernel=3, padding=[0, 1, 2, 3]),
+    _conv("edge", [2, 6, 5], kernel=3, padding=1, padding_mode="edge"),
+    _conv("edge-none", [2, 6, 5], kernel=3, padding_mode="edge"),
+    _conv("edge-sides", [1, 3, 4], n=33, kernel=[2, 3], padding=[4, 0, 1, 5],
+          padding_mode="edge"),
+    _conv("edge-same-stride", [4, 7, 8], filters=2, groups=2, kernel=4, stride=[3, 2],
+          padding="same", padding_mode="edge"),
     _conv("dilation", [2, 9, 8], kernel=3, dilation=2),
     _conv("dilation-pair", [2, 9, 11], kernel=[3, 2], dilation=[2, 3], padding=1),
     _conv("dilation-same-stride", [2, 9, 8], kernel=3, dilation=2, stride=2,
@@ -211,6 +224,20 @@ POOLS = [
     _pool("global_average_pool", "odd", [17, 5, 3]),
     _pool("global_average_pool", "1x1", [3, 1, 1], n=1),
 ]  # fmt: skip
+
+PADS = [
+    _pad("zeros", [3, 5, 4], padding=2),
+    _pad("value", [3, 5, 4], padding=[1, 2], value=-2.5),
+    _pad("sides", [2, 3, 4], n=16, padding=[0, 3, 1, 0], value=1.5),
+    _pad("edge", [3, 5, 4], padding=1, mode="edge"),
+    _pad("edge-sides", [17, 2, 3], n=33, padding=[5, 0, 1, 4], mode="edge"),
+    _pad("edge-of-one", [1, 1, 1], n=1, padding=[1, 2], mode="edge"),
+    _pad("reflect", [3, 5, 4], padding=1, mode="reflect"),
+    _pad("reflect-whole", [2, 5, 4], n=33, padding=[4, 3], mode="reflect"),
+    _pad("reflect-sides", [1, 4, 2], padding=[3, 0, 1, 1], mode="reflect"),
+    _pad("nothing", [2, 5, 4], padding=0, mode="edge"),
+    _pad("pieces", [16, 26, 24], n=33, padding=[1, 2], mode="edge", big=True),
+]
 
 ACTIVATIONS = [
     _layer("activation-identity", {"activation": "identity"}),
@@ -296,6 +323,7 @@ CASES = [
     *CONVOLUTIONS,
     *DENSE,
     *POOLS,
+    *PADS,
     *ACTIVATIONS,
     *DROPOUTS,
     *MERGES,

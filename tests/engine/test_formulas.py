@@ -12,7 +12,15 @@ import math
 import numpy as np
 import pytest
 
-from tests.engine.cases import ACTIVATIONS, CONVOLUTIONS, DENSE, POOLS, Case, relative
+from tests.engine.cases import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    DENSE,
+    PADS,
+    POOLS,
+    Case,
+    relative,
+)
 
 FLOAT32 = 1e-6  # predict returns float32
 
@@ -31,7 +39,7 @@ def before(settings: dict, size: int, axis: int) -> int:
     if padding == "valid":
         return 0
     if padding != "same":
-        return pair(padding)[axis]
+        return pair(padding)[axis]  # also of [top, left, bottom, right]
     stride = pair(settings.get("stride", 1))[axis]
     reach = pair(settings.get("dilation", 1))[axis] * (
         pair(settings["kernel"])[axis] - 1
@@ -41,7 +49,9 @@ def before(settings: dict, size: int, axis: int) -> int:
 
 
 def convolve(x: np.ndarray, w: np.ndarray, b, settings: dict, shape) -> np.ndarray:
-    """y[n,f,i,j] = b[f] + Σ w[f,c,u,v] x[n, c, i s + u d − p, …], zeros outside."""
+    """y[n,f,i,j] = b[f] + Σ w[f,c,u,v] x[n, c, i s + u d − p, …]; outside x is 0, or
+    what stands at the edge.
+    """
     n, _, height, width = x.shape
     filters, depth, kh, kw = w.shape
     (sh, sw), (dh, dw) = (pair(settings.get(k, 1)) for k in ("stride", "dilation"))
@@ -50,6 +60,8 @@ def convolve(x: np.ndarray, w: np.ndarray, b, settings: dict, shape) -> np.ndarr
     y = np.zeros((n, *shape))
     for f, i, j, c, u, v in itertools.product(*map(range, (*shape, depth, kh, kw))):
         a, e = i * sh + u * dh - top, j * sw + v * dw - left
+        if settings.get("padding_mode") == "edge":
+            a, e = min(max(a, 0), height - 1), min(max(e, 0), width - 1)
         if 0 <= a < height and 0 <= e < width:
             y[:, f, i, j] += w[f, c, u, v] * x[:, f // per_group * depth + c, a, e]
     return y if b is None else y + b[:, None, None]
@@ -115,6 +127,18 @@ def test_pooling(case, reference):
     ((kind, settings),) = case.layers[0].items()
     received, _, shape = outputs(case, reference)
     expected = pooled(case.x(), kind, settings, shape)
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+
+
+@pytest.mark.parametrize("case", PADS, ids=lambda case: case.name)
+def test_padding(case, reference):
+    settings = case.layers[0]["pad"]
+    received, _, _ = outputs(case, reference)
+    sides, mode = settings["padding"], settings.get("mode", "constant")
+    top, left, bottom, right = (*pair(sides), *pair(sides))[:4]
+    value = {"constant_values": settings.get("value", 0)} if mode == "constant" else {}
+    widths = [(0, 0), (0, 0), (top, bottom), (left, right)]
+    expected = np.pad(case.x(), widths, mode=mode, **value)
     assert relative(received, expected.reshape(received.shape)) <= FLOAT32
 
 

@@ -52,6 +52,12 @@ def dense(name: str | None = None, inputs: Any = None, **changes: Any):
         (conv(padding="same", kernel=[8, 6], dilation=3), (2, 8, 6)),
         (conv(dilation=2), (2, 4, 2)),
         (conv(kernel=[8, 6]), (2, 1, 1)),
+        (conv(padding=[0, 1, 2, 3]), (2, 8, 8)),
+        (conv(padding=[0, 1, 2, 3], padding_mode="edge"), (2, 8, 8)),
+        (conv(padding="same", padding_mode="edge", stride=3), (2, 3, 2)),
+        ({"pad": {"padding": 2}}, (1, 12, 10)),
+        ({"pad": {"padding": [2, 1], "mode": "edge"}}, (1, 12, 8)),
+        ({"pad": {"padding": [7, 5, 0, 1], "mode": "reflect"}}, (1, 15, 12)),
         ({"max_pool": {"size": 2}}, (1, 4, 3)),
         ({"max_pool": {"size": 3}}, (1, 2, 2)),
         ({"max_pool": {"size": 3, "stride": 2, "padding": 1}}, (1, 4, 3)),
@@ -118,7 +124,7 @@ def test_defaults():
     )
     assert [p.name for p in one.parameters] == ["weight"]
     assert one.settings["stride"] == one.settings["dilation"] == (1, 1)
-    assert one.settings["padding"] == (0, 0)
+    assert one.settings["padding"] == (0, 0, 0, 0)
     assert two.settings["groups"] == 1
     assert pool.geometry.stride == (2, 2)
     assert [p.name for p in three.parameters] == ["weight", "bias"]
@@ -216,6 +222,54 @@ BAD = {
         spec(conv(padding="sam")),
         r"padding: .*\(did you mean 'same",
     ),
+    "conv-padding-three": (
+        spec(conv(padding=[1, 2, 3])),
+        r"conv1\): padding: .*four \[top, left, bottom, right\], received \[1, 2, 3\]",
+    ),
+    "conv-padding-mode": (
+        spec(conv(padding_mode="egde")),
+        r"conv1\): padding_mode: .*received 'egde' \(did you mean 'edge'",
+    ),
+    "conv-padding-mode-reflect": (
+        spec(conv(padding_mode="reflect")),
+        "padding_mode: expected one of zeros, edge, received 'reflect'",
+    ),
+    "conv-edge-too-large": (
+        spec(conv(kernel=11, padding=1, padding_mode="edge"), DENSE),
+        r"the kernel \(11, 11\) .* larger than its padded input \(10, 8\)",
+    ),
+    # pad
+    "pad-nothing": (spec({"pad": {}}), r"pad1\): the setting 'padding' is missing"),
+    "pad-negative": (
+        spec({"pad": {"padding": [1, -1]}}),
+        r"layers\[0\] pad \(pad1\): padding: .*at least 0.*received \[1, -1\]",
+    ),
+    "pad-mode": (
+        spec({"pad": {"padding": 1, "mode": "reflct"}}),
+        r"mode: .*received 'reflct' \(did you mean 'reflect'",
+    ),
+    "pad-reflect": (
+        spec({"pad": {"padding": [8, 0, 0, 0], "mode": "reflect"}}),
+        r"pad1\): reflect: the padding \(8, 0, 0, 0\) .* smaller than its input \(8, 6",
+    ),
+    "pad-reflect-width": (
+        spec({"pad": {"padding": [0, 6], "mode": "reflect"}}),
+        r"the padding \(0, 6, 0, 6\) .*smaller than its input \(8, 6\)",
+    ),
+    "pad-value": (
+        spec({"pad": {"padding": 1, "value": "x"}}),
+        r"pad1\): value: expected a number .*received 'x'",
+    ),
+    "pad-value-infinite": (
+        spec({"pad": {"padding": 1, "value": -math.inf}}),
+        "value: expected a number .*received -inf",
+    ),
+    "pad-value-edge": (
+        spec({"pad": {"padding": 1, "mode": "edge", "value": 1}}),
+        r"pad1\): edge takes no value, received 1.0",
+    ),
+    "pad-on-vector": (spec(DENSE, {"pad": {"padding": 1}}), "pad " + IMAGE),
+    # more of conv
     "conv-dilation": (spec(conv(dilation=0)), "dilation: .*received 0"),
     "conv-groups": (spec(conv(groups=2)), r"groups must divide .*\(=1\) .*\(=2\)"),
     "conv-bias": (spec(conv(bias=True)), "bias: expected one of none, learned, fixed"),

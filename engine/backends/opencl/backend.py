@@ -1,7 +1,6 @@
 """The OpenCL backend: memory, and the small primitives.
 
-Convolution, dense layers, pooling and the update stand in files of their names beside
-this one.
+Whatever is more than a few lines stands in a file of its name beside this one.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import pyopencl as cl
 
 from engine.backends.base import Backend, Stage, State, in_order
 from engine.backends.memory import Memory
-from engine.backends.opencl import convolution, dense, pooling, update
+from engine.backends.opencl import convolution, dense, padding, pooling, update
 from engine.backends.opencl.program import Programs
 from engine.random import PURPOSES
 
@@ -196,6 +195,12 @@ class OpenCL(Backend):
 
     def average_pool_backward(self, dy, dx, g):
         return pooling.average_backward(self, dy, dx, g)
+
+    def pad_forward(self, x, y, g):
+        return padding.forward(self, x, y, g)
+
+    def pad_backward(self, dy, dx, g):
+        return padding.backward(self, dy, dx, g)
 
     def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
         number = _FUNCTIONS.index(function)

@@ -18,7 +18,14 @@ import numpy as np
 from engine import random
 from engine.backends.base import Stage
 from engine.backends.reference import Reference
-from engine.backends.threads import blas, chunks, convolution, pooling, update
+from engine.backends.threads import (
+    blas,
+    chunks,
+    convolution,
+    padding,
+    pooling,
+    update,
+)
 from engine.backends.threads.pool import Pool, Task
 
 
@@ -79,6 +86,12 @@ class Threads(Reference):
 
     def average_pool_backward(self, dy, dx, g):
         return pooling.average_backward(self, dy, dx, g)
+
+    def pad_forward(self, x, y, g):
+        return padding.forward(self, x, y, g)
+
+    def pad_backward(self, dy, dx, g):
+        return padding.backward(self, dy, dx, g)
 
     # Dense layers are cut along the longer side of the weights, so that no sum is cut.
 
