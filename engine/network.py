@@ -87,6 +87,14 @@ class Network:
         ends = [*(offset for _, offset in runs[1:]), self.learned_size]
         return [(how, i, end - i) for (how, i), end in zip(runs, ends, strict=False)]
 
+    def frozen(self) -> list[tuple[Array, float, int]]:
+        """Return (array, portion, layer) of the parameters that freezeconnect means."""
+        return [
+            (self._part(self.flat, name), p.frozen, layer.index)
+            for name, (_, layer, p) in self._slots.items()
+            if p.frozen > 0.0
+        ]
+
     def _part(self, flat: Array, name: str) -> Array:
         offset, _, parameter = self._slots[name]
         return self.backend.part(flat, offset, parameter.shape)

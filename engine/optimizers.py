@@ -60,7 +60,9 @@ class Optimizer:
             rule = UpdateRule(self.name, self.numbers, factor, decay)
             parts = (backend.part(array, offset, (count,)) for array in arrays)
             updates.append(backend.update(rule, *parts))
-        return in_order(updates)
+        frozen = [backend.freezeconnect(*each) for each in network.frozen()]
+        keep, put_back = zip(*frozen, strict=True) if frozen else ((), ())
+        return in_order([*keep, *updates, *put_back])
 
     def _treatment(
         self, parameter: Parameter

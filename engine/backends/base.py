@@ -196,6 +196,16 @@ class Backend(ABC):
         """y = x · mask / (1 − portion); the mask of (state.seed, state.step, layer)."""
 
     @abstractmethod
+    def dropconnect(self, w: Array, y: Array, portion: float, layer: int) -> Stage:
+        """y = w · mask / (1 − portion), flat arrays of w's shape; y may be w itself."""
+
+    @abstractmethod
+    def freezeconnect(
+        self, w: Array, portion: float, layer: int
+    ) -> tuple[Stage, Stage]:
+        """Return (keep, put_back): between the two w may change, but for `portion`."""
+
+    @abstractmethod
     def add(self, xs: list[Array], y: Array) -> Stage:
         """y = Σ xs, in the list's order; all of one shape."""
 

@@ -175,17 +175,33 @@ class Reference(Backend):
         return lambda: np.copyto(dx, dy * derivative())
 
     def dropout(self, x, y, portion, layer) -> Stage:
+        return self._drop("dropout", x, y, portion, layer)
+
+    def dropconnect(self, w, y, portion, layer) -> Stage:
+        return self._drop("dropconnect", w, y, portion, layer)
+
+    def freezeconnect(self, w, portion, layer) -> tuple[Stage, Stage]:
+        kept = self.empty_like(w)
+
+        def put_back():
+            taken = self._taken("freezeconnect", w.shape, portion, layer)
+            w[~taken] = kept[~taken]
+
+        return lambda: np.copyto(kept, w), put_back
+
+    def _drop(self, purpose, x, y, portion, layer) -> Stage:
         def run():
-            u = random.uniform(
-                self.state.seed,
-                "dropout",
-                shape=x.shape,
-                step=self.state.step,
-                layer=layer,
-            )
-            y[...] = x * (u >= np.float32(portion)) / (1.0 - portion)
+            taken = self._taken(purpose, x.shape, portion, layer)
+            y[...] = x * taken / (1.0 - portion)
 
         return run
+
+    def _taken(self, purpose, shape, portion, layer):
+        """Return bool `shape`: which places the present step does not leave out."""
+        u = random.uniform(
+            self.state.seed, purpose, shape=shape, step=self.state.step, layer=layer
+        )
+        return u >= np.float32(portion)
 
     def add(self, xs, y) -> Stage:
         return lambda: np.copyto(y, sum(x.reshape(y.shape) for x in xs))

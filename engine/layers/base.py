@@ -26,7 +26,8 @@ Shape = tuple[int, ...]
 class Parameter:
     """One array of numbers of a layer. `learned` ones are updated by the optimiser.
 
-    rate: its own factor on the learning rate.
+    rate: its own factor on the learning rate; frozen: the portion that each step leaves
+    as it is (freezeconnect).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Parameter:
     learned: bool = True
     is_bias: bool = False
     rate: float = 1.0
+    frozen: float = 0.0
 
     @property
     def is_weight(self) -> bool:
@@ -147,3 +149,22 @@ class Layer:
                 f"{self.in_shape}; it must stand before any dense or flatten layer"
             )
         return self.in_shape
+
+    def weight_and_bias(self, shape: Shape, fan: Fan) -> list[Parameter]:
+        """Return `weight` of the shape, and `bias` of its first axis unless it is none.
+
+        As the settings init, bias, bias_rate and freezeconnect say.
+        Raises: SpecError for a bias_rate where no bias is learned.
+        """
+        s, init = self.settings, self.settings["init"]
+        if s["bias"] != "learned" and s["bias_rate"] != 1.0:
+            raise self.fail(
+                f"bias_rate (={s['bias_rate']}) expects bias: learned, received bias: "
+                f"{s['bias']}"
+            )
+        weight = Parameter("weight", shape, init, fan, frozen=s["freezeconnect"])
+        if s["bias"] == "none":
+            return [weight]
+        learned, rate = s["bias"] == "learned", s["bias_rate"]
+        bias = Parameter("bias", shape[:1], init, fan, learned, is_bias=True, rate=rate)
+        return [weight, bias]

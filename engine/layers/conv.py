@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine import initializers
 from engine.backends.geometry import ConvGeometry, PadGeometry
-from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
+from engine.layers import drop
+from engine.layers.base import Bound, Layer, Shape, Stage
 from engine.settings import Setting, count, one_of, pair, sides, word_or
 
 
@@ -23,7 +24,8 @@ class Conv(Layer):
 
     padding: number, [h, w], [top, left, bottom, right], `valid` (0) or `same`
     (H' = ⌈H / s_h⌉; an odd rest goes to the bottom and right). bias: none, learned, or
-    fixed (drawn once, never updated).
+    fixed (drawn once, never updated); bias_rate: its own factor on the learning rate
+    (S2 Eq. 13's k). dropconnect, freezeconnect: see engine/layers/drop.py.
     Source: S0 Eqs. 1-2a and section 6; S4 section 2.
     """
 
@@ -38,6 +40,7 @@ class Conv(Layer):
         "groups": Setting(count, 1),
         "bias": Setting(one_of("none", "learned", "fixed"), "none"),
         "init": Setting(initializers.parse, "glorot_uniform"),
+        **drop.CONNECTIONS,
     }
 
     def build(self) -> Shape:
@@ -80,12 +83,7 @@ class Conv(Layer):
             extent=kh * kw,
         )
         shape = (filters, c // groups, kh, kw)
-        self.parameters = [Parameter("weight", shape, s["init"], fan)]
-        if s["bias"] != "none":
-            learned = s["bias"] == "learned"
-            self.parameters.append(
-                Parameter("bias", (filters,), s["init"], fan, learned, is_bias=True)
-            )
+        self.parameters = self.weight_and_bias(shape, fan)
         return filters, g.out_height, g.out_width
 
     def _padding(self, sizes: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -108,18 +106,23 @@ class Conv(Layer):
         if self.edge:
             x = io.scratch["padded"] = backend.empty(io.n, self._padded_shape())
             stages.append(backend.pad_forward(io.x, x, self.edge))
-        weight, bias = io.p["weight"], io.p.get("bias")
-        return [*stages, backend.conv_forward(x, weight, bias, io.y, g)]
+        dropped, weight = drop.weight_in_use(self, backend, io)
+        forward = backend.conv_forward(x, weight, io.p.get("bias"), io.y, g)
+        return [*stages, *dropped, forward]
 
     def backward(self, backend, io: Bound) -> list[Stage]:
         x, g = io.scratch.get("padded", io.x), self.geometry
         stages = [
-            backend.conv_backward_weights(x, io.dy, io.g["weight"], io.g.get("bias"), g)
+            backend.conv_backward_weights(
+                x, io.dy, io.g["weight"], io.g.get("bias"), g
+            ),
+            *drop.gradient_in_use(self, backend, io),
         ]
         if io.dx is None:
             return stages
         dx = backend.empty(io.n, self._padded_shape()) if self.edge else io.dx
-        stages.append(backend.conv_backward_data(io.dy, io.p["weight"], dx, g))
+        weight = io.scratch.get("weight", io.p["weight"])
+        stages.append(backend.conv_backward_data(io.dy, weight, dx, g))
         if self.edge:
             stages.append(backend.pad_backward(dx, io.dx, self.edge))
         return stages

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from engine import initializers
-from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
+from engine.layers import drop
+from engine.layers.base import Bound, Layer, Shape, Stage
 from engine.settings import Setting, count, one_of
 
 
@@ -16,6 +17,9 @@ class Dense(Layer):
 
     Backward:  dw[o,k] = Σ_n dy[n,o] · x[n,k],  db[o] = Σ_n dy[n,o],
                dx[n,k] = Σ_o w[o,k] · dy[n,o].
+
+    bias_rate: the bias's own factor on the learning rate (S2 Eq. 13's k). dropconnect,
+    freezeconnect: see engine/layers/drop.py.
     Source: S2 Eqs. 4, 7-9; S0 section 5 (the last layer).
     """
 
@@ -24,6 +28,7 @@ class Dense(Layer):
         "units": Setting(count),
         "bias": Setting(one_of("none", "learned", "fixed"), "learned"),
         "init": Setting(initializers.parse, "glorot_uniform"),
+        **drop.CONNECTIONS,
     }
 
     def build(self) -> Shape:
@@ -33,26 +38,24 @@ class Dense(Layer):
         # covers the whole map, so v h is the map's height × width.
         extent = math.prod(self.in_shape[1:]) if len(self.in_shape) == 3 else features
         fan = initializers.Fan(fan_in=features, fan_out=units, extent=extent)
-        self.parameters = [Parameter("weight", (units, features), s["init"], fan)]
-        if s["bias"] != "none":
-            learned = s["bias"] == "learned"
-            self.parameters.append(
-                Parameter("bias", (units,), s["init"], fan, learned, is_bias=True)
-            )
+        self.parameters = self.weight_and_bias((units, features), fan)
         return (units,)
 
     def forward(self, backend, io: Bound) -> list[Stage]:
+        stages, weight = drop.weight_in_use(self, backend, io)
         bias = io.p.get("bias")
-        return [backend.dense_forward(io.x, io.p["weight"], bias, io.y)]
+        return [*stages, backend.dense_forward(io.x, weight, bias, io.y)]
 
     def backward(self, backend, io: Bound) -> list[Stage]:
         stages = [
             backend.dense_backward_weights(
                 io.x, io.dy, io.g["weight"], io.g.get("bias")
-            )
+            ),
+            *drop.gradient_in_use(self, backend, io),
         ]
         if io.dx is not None:
-            stages.append(backend.dense_backward_data(io.dy, io.p["weight"], io.dx))
+            weight = io.scratch.get("weight", io.p["weight"])
+            stages.append(backend.dense_backward_data(io.dy, weight, io.dx))
         return stages
 
     def multiply_adds(self) -> int:

@@ -258,6 +258,22 @@ DROPOUTS = [
     _layer("dropout-pieces", {"dropout": 0.3}, input=(6, 41, 33), n=33, big=True),
 ]
 
+CONNECTIONS = [
+    _dense("dropconnect", [17], units=7, dropconnect=0.4),
+    _dense("dropconnect-image", [3, 5, 4], n=33, units=9, dropconnect=0.25),
+    _dense("dropconnect-1x1", [1], n=1, units=1, dropconnect=0.1),
+    _dense("dropconnect-long", [700], n=33, units=200, dropconnect=0.5),
+    _dense("freezeconnect", [17], units=7, freezeconnect=0.4),
+    _conv("dropconnect", [3, 7, 6], kernel=3, padding=1, dropconnect=0.4),
+    _conv("dropconnect-groups", [6, 7, 6], filters=3, kernel=3, groups=3, stride=2,
+          dropconnect=0.3),
+    _conv("dropconnect-17-to-17", [17, 5, 4], filters=17, kernel=3, padding=1, n=33,
+          dropconnect=0.5),
+    _conv("dropconnect-edge", [3, 7, 6], kernel=3, padding=1, padding_mode="edge",
+          dropconnect=0.4),
+    _conv("freezeconnect", [3, 7, 6], kernel=3, freezeconnect=0.5, dropconnect=0.2),
+]  # fmt: skip
+
 MERGES = [
     Case("add", (3, 5, 4), (
         {"activation": "tanh", "name": "a"},
@@ -326,6 +342,7 @@ CASES = [
     *PADS,
     *ACTIVATIONS,
     *DROPOUTS,
+    *CONNECTIONS,
     *MERGES,
     *LOSSES,
     *WHOLE,

@@ -387,6 +387,32 @@ BAD = {
     "dropout-negative": (spec({"dropout": -0.1}), r"dropout1\): .*received -0.1"),
     "dropout-text": (spec({"dropout": "half"}), r"dropout1\): .*received 'half'"),
     "dropout-huge": (spec({"dropout": 10**400}), r"dropout1\): expected a number in"),
+    # dropconnect, freezeconnect, bias_rate
+    "dropconnect-all": (
+        spec(DENSE, dense(dropconnect=1.0)),
+        r"layers\[1\] dense \(dense2\): dropconnect: .*\[0.0, 1.0\), received 1.0",
+    ),
+    "freezeconnect-all": (
+        spec(conv(freezeconnect=1)),
+        r"layers\[0\] conv \(conv1\): freezeconnect: .*\[0.0, 1.0\), received 1",
+    ),
+    "freezeconnect-name": (
+        spec(conv(frezeconnect=0.1)),
+        r"conv1\): .*'frezeconnect' \(did you mean 'freezeconnect'\?\)",
+    ),
+    "bias-rate-negative": (
+        spec(dense(bias_rate=-1)),
+        r"dense \(dense1\): bias_rate: expected a number in .*received -1",
+    ),
+    "bias-rate-of-none": (
+        spec(conv(bias_rate=2)),
+        r"layers\[0\] conv \(conv1\): bias_rate \(=2.0\) expects bias: learned, "
+        "received bias: none",
+    ),
+    "bias-rate-of-fixed": (
+        spec(dense(bias_rate=0.5, bias="fixed")),
+        r"dense1\): bias_rate \(=0.5\) expects .* received bias: fixed",
+    ),
     # add, concat, flatten, repeat
     "add-one": (spec({"add": {}}), "add takes two inputs or more, received 1"),
     "add-shapes": (

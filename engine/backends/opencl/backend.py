@@ -13,7 +13,7 @@ import pyopencl as cl
 
 from engine.backends.base import Backend, Stage, State, in_order
 from engine.backends.memory import Memory
-from engine.backends.opencl import convolution, dense, padding, pooling, update
+from engine.backends.opencl import convolution, dense, masks, padding, pooling, update
 from engine.backends.opencl.program import Programs
 from engine.random import PURPOSES
 
@@ -235,6 +235,12 @@ class OpenCL(Backend):
             launch()
 
         return run
+
+    def dropconnect(self, w, y, portion, layer):
+        return masks.dropconnect(self, w, y, portion, layer)
+
+    def freezeconnect(self, w, portion, layer):
+        return masks.freezeconnect(self, w, portion, layer)
 
     def add(self, xs, y):
         kernel, count = self._elementwise("add"), y.blocks * y.features

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from engine import random
 from engine.backends.base import Stage
 from engine.backends.reference import Reference
 from engine.backends.threads import (
     blas,
     chunks,
     convolution,
+    masks,
     padding,
     pooling,
     update,
@@ -40,7 +40,7 @@ class Threads(Reference):
         self.pool = Pool(threads or _cores())
         self.compute_units = self.pool.size
         self._rooms: list[dict[str, np.ndarray]] = [{} for _ in range(self.pool.size)]
-        self._masks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.masks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
         blas.hold()
         self._release_blas = weakref.finalize(self, blas.release)
 
@@ -219,58 +219,16 @@ class Threads(Reference):
         return self.elementwise(run, y, *xs)
 
     def dropout(self, x, y, portion, layer):
-        # Forward and backward of one layer share the mask, so it is drawn once a step.
-        key = layer, x.shape[0], x[0].size, portion
-        mask = self._masks.get(key)
-        if mask is None:
-            mask = self._masks[key] = _Mask(self, *key)
-        multiply = self.elementwise(
-            lambda x, m, y: np.multiply(x, m, out=y), x, mask.factors, y
-        )
+        return masks.drop(self, "dropout", x, y, portion, layer)
 
-        def run() -> None:
-            mask.draw()
-            multiply()
+    def dropconnect(self, w, y, portion, layer):
+        return masks.drop(self, "dropconnect", w, y, portion, layer)
 
-        return run
+    def freezeconnect(self, w, portion, layer):
+        return masks.freeze(self, w, portion, layer)
 
     def update(self, rule, w, dw, *kept):
         return update.update(self, rule, w, dw, *kept)
-
-
-class _Mask:
-    """Dropout's mask of one layer and batch size: 0 or 1 / (1 − portion).
-
-    factors: float32 (n, features), of the (seed, step) that `drawn` names.
-    """
-
-    def __init__(
-        self, backend: Threads, layer: int, n: int, features: int, portion: float
-    ):
-        self.factors = np.empty((n, features), np.float32)
-        self.drawn: tuple[int, int] | None = None
-        self._state, self._layer = backend.state, layer
-        # u ≥ p for u = (bits >> 8) 2^-24, as engine.random draws it: no rounding here.
-        self._least = int(np.ceil(float(np.float32(portion)) * 2**24)) << 8
-        self._kept = np.float32(1.0 / (1.0 - portion))
-        self._stage = backend.stage(self._piece, chunks.cut_samples(n, features))
-
-    def draw(self) -> None:
-        """Draw the mask unless it is that of the present step already."""
-        wanted = self._state.seed, self._state.step
-        if self.drawn != wanted:
-            self.drawn = None
-            self._stage()
-            self.drawn = wanted
-
-    def _piece(self, rows: slice, worker: int) -> None:
-        seed, step = self._state.seed, self._state.step
-        factors = self.factors[rows]
-        raw = random.bits(
-            seed, "dropout", *factors.shape, step=step, layer=self._layer,
-            first_row=rows.start,
-        )  # fmt: skip
-        np.multiply(raw >= self._least, self._kept, out=factors)
 
 
 def _cores() -> int:
