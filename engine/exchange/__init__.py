@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckpointError, EngineError, InputError
-from engine.exchange import npz, safetensors
+from engine.exchange import keras, npz, safetensors
 
 if TYPE_CHECKING:
     from engine.backends.base import Backend
     from engine.network import Network
 
 _FORMATS = {".npz": npz, ".safetensors": safetensors}
+
+
+__all__ = ["keras", "load", "save"]
 
 
 def save(network: Network, path: str | Path) -> None:
