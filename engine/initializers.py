@@ -35,6 +35,7 @@ _LAWS = {
     "uniform": {"W": Setting(_POSITIVE, 1.0), "B": Setting(_POSITIVE, 0.0)},
     "normal": {"sigma": Setting(_POSITIVE, 0.01)},
     "zeros": {},
+    "ones": {},
     "lecun_normal": {},
     "lecun_uniform": {},
     "he_normal": {},
@@ -53,8 +54,8 @@ class Initializer:
     lecun: variance 1 / fan_in                                   Source: S2 (14b).
     he: variance 2 / fan_in                                      Source: S2 (14c).
     glorot: variance 2 / (fan_in + fan_out)                      Source: S2 (14d).
-    zeros: 0.   Biases are 0 but under `uniform`. A uniform law of variance s² lies in
-    ±s √3.
+    zeros: 0; ones: 1.
+    Biases are 0 but under `uniform`. A uniform law of variance s² lies in ±s √3.
     """
 
     law: str
@@ -67,6 +68,8 @@ class Initializer:
         given = dict(self.settings)
         if self.law == "zeros":
             return np.zeros(shape)
+        if self.law == "ones":
+            return np.ones(shape)
         if self.law == "uniform":
             return _uniform(seed, layer, shape, given["W"] / fan.extent)
         if self.law == "normal":

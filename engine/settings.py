@@ -126,6 +126,14 @@ def word_or(words: tuple[str, ...], check: Callable) -> Callable:
     return lambda value: (one_of(*words) if isinstance(value, str) else check)(value)
 
 
+def shape(value: Any) -> tuple[int, ...]:
+    """A list of integers of at least 1."""
+    good = isinstance(value, list | tuple) and value
+    if not good or not all(is_integer(v) and v >= 1 for v in value):
+        raise _refuse("a list of integers of at least 1", value)
+    return tuple(value)
+
+
 def optional(check: Callable) -> Callable:
     """None, or what `check` accepts."""
     return lambda value: None if value is None else check(value)

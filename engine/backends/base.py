@@ -192,6 +192,26 @@ class Backend(ABC):
         """dx = f'(x) dy, with f' from y, overwritten."""
 
     @abstractmethod
+    def clip_forward(self, x: Array, y: Array, low: float, high: float) -> Stage:
+        """y = min(max(x, low), high); low or high may be infinite."""
+
+    @abstractmethod
+    def clip_backward(
+        self, y: Array, dy: Array, dx: Array, low: float, high: float
+    ) -> Stage:
+        """dx = dy where low < y < high, else 0; overwritten."""
+
+    @abstractmethod
+    def scale(self, x: Array, w: Array, b: Array | None, y: Array) -> Stage:
+        """y = w x + b; of w's and b's K numbers each serves features / K in a row."""
+
+    @abstractmethod
+    def scale_backward_weights(
+        self, x: Array, dy: Array, dw: Array | None, db: Array | None
+    ) -> Stage:
+        """dw = Σ dy x and db = Σ dy over what each served, unless None; overwritten."""
+
+    @abstractmethod
     def dropout(self, x: Array, y: Array, portion: float, layer: int) -> Stage:
         """y = x · mask / (1 − portion); the mask of (state.seed, state.step, layer)."""
 
@@ -208,6 +228,20 @@ class Backend(ABC):
     @abstractmethod
     def add(self, xs: list[Array], y: Array) -> Stage:
         """y = Σ xs, in the list's order; all of one shape."""
+
+    @abstractmethod
+    def multiply(self, a: Array, b: Array, y: Array) -> Stage:
+        """y = a b; of K numbers of a or b each serves features / K of y in a row.
+
+        y may be a or b.
+        """
+
+    @abstractmethod
+    def multiply_sum(self, a: Array, b: Array, y: Array) -> Stage:
+        """y = Σ a b over the features in a row that each number of y serves.
+
+        One of a and b has all features; the other these too, or as many as y.
+        """
 
     @abstractmethod
     def copy_features(

@@ -174,6 +174,30 @@ class Reference(Backend):
         }[function]
         return lambda: np.copyto(dx, dy * derivative())
 
+    def clip_forward(self, x, y, low, high) -> Stage:
+        return lambda: np.copyto(y, np.clip(x, low, high))
+
+    def clip_backward(self, y, dy, dx, low, high) -> Stage:
+        return lambda: np.copyto(dx, dy * ((low < y) & (y < high)))
+
+    def scale(self, x, w, b, y) -> Stage:
+        def run():
+            rows(y, w.size)[...] = w.reshape(-1, 1) * rows(x, w.size)
+            if b is not None:
+                rows(y, w.size)[...] += b.reshape(-1, 1)
+
+        return run
+
+    def scale_backward_weights(self, x, dy, dw, db) -> Stage:
+        def run():
+            if dw is not None:
+                products = rows(dy, dw.size) * rows(x, dw.size)
+                dw[...] = products.sum(axis=(0, 2)).reshape(dw.shape)
+            if db is not None:
+                db[...] = rows(dy, db.size).sum(axis=(0, 2)).reshape(db.shape)
+
+        return run
+
     def dropout(self, x, y, portion, layer) -> Stage:
         return self._drop("dropout", x, y, portion, layer)
 
@@ -206,6 +230,19 @@ class Reference(Backend):
     def add(self, xs, y) -> Stage:
         return lambda: np.copyto(y, sum(x.reshape(y.shape) for x in xs))
 
+    def multiply(self, a, b, y) -> Stage:
+        k = min(a[0].size, b[0].size)
+        return lambda: np.copyto(rows(y, k), rows(a, k) * rows(b, k))
+
+    def multiply_sum(self, a, b, y) -> Stage:
+        k = y[0].size
+
+        def run():
+            products = rows(a, k) * rows(b, k)
+            y[...] = products.sum(axis=2).reshape(y.shape)
+
+        return run
+
     def copy_features(self, x, x_begin, y, y_begin, count) -> Stage:
         x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
         part = x[:, x_begin : x_begin + count]
@@ -229,6 +266,11 @@ class Reference(Backend):
 
     def update(self, rule, w, dw, *kept) -> Stage:
         return lambda: update(rule, self.state, w, dw, *kept)
+
+
+def rows(array: np.ndarray, count: int) -> np.ndarray:
+    """Return a view (n, count, -1): each sample's numbers as so many rows."""
+    return array.reshape(len(array), count, -1)
 
 
 def _squared_error(z, t):

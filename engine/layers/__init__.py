@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from engine.layers.activation import Activation
+from engine.layers.activation import Activation, Clip
 from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
 from engine.layers.conv import Conv
 from engine.layers.dense import Dense
 from engine.layers.drop import Dropout
-from engine.layers.merge import Add, Concat, Flatten
+from engine.layers.merge import Add, Concat, Flatten, Multiply, Reshape
 from engine.layers.pad import Pad
 from engine.layers.pool import AveragePool, GlobalAveragePool, MaxPool
+from engine.layers.scale import Scale
 
 LAYERS: dict[str, type[Layer]] = {
     cls.kind: cls
@@ -21,10 +22,14 @@ LAYERS: dict[str, type[Layer]] = {
         GlobalAveragePool,
         Pad,
         Activation,
+        Clip,
         Dropout,
         Add,
+        Multiply,
         Concat,
         Flatten,
+        Reshape,
+        Scale,
     )
 }
 

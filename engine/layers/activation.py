@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from engine.errors import SpecError
 from engine.layers.base import Bound, Layer, Shape, Stage
-from engine.settings import chosen, number
+from engine.settings import Setting, chosen, number, optional
 
 # name -> default slope, or None where the function has none
 FUNCTIONS = {
@@ -65,3 +66,40 @@ class Activation(Layer):
         return [
             backend.activation_backward(io.y, io.dy, io.dx, s["function"], s["slope"])
         ]
+
+
+_LARGEST = 3.4028235e38  # of float32
+_LIMIT = optional(number(-_LARGEST, _LARGEST))
+
+
+class Clip(Layer):
+    r"""y = min(max(x, minimum), maximum); dx = dy where minimum < y < maximum, else 0.
+
+    A limit that is none does not hold. ReLU6 is {minimum: 0, maximum: 6}.
+    Source: ONNX operator Clip.
+    """
+
+    kind = "clip"
+    table = {"minimum": Setting(_LIMIT, None), "maximum": Setting(_LIMIT, None)}
+
+    def build(self) -> Shape:
+        low, high = self.settings["minimum"], self.settings["maximum"]
+        self.low = -math.inf if low is None else low
+        self.high = math.inf if high is None else high
+        if self.low >= self.high:
+            raise self.fail(
+                f"the minimum must be below the maximum, received minimum={low}, "
+                f"maximum={high}"
+            )
+        return self.in_shape
+
+    def passes_through(self, training: bool) -> bool:
+        return math.isinf(self.low) and math.isinf(self.high)
+
+    def forward(self, backend, io: Bound) -> list[Stage]:
+        return [backend.clip_forward(io.x, io.y, self.low, self.high)]
+
+    def backward(self, backend, io: Bound) -> list[Stage]:
+        if io.dx is None:
+            return []
+        return [backend.clip_backward(io.y, io.dy, io.dx, self.low, self.high)]

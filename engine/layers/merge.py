@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.layers.base import Bound, Layer, Shape, Stage
+from engine.settings import Setting, shape
 
 
 class Flatten(Layer):
@@ -14,6 +15,28 @@ class Flatten(Layer):
 
     def build(self) -> Shape:
         return (math.prod(self.in_shape),)
+
+    def passes_through(self, training: bool) -> bool:
+        return True
+
+
+class Reshape(Layer):
+    """(n, ...) read as (n, *shape) in C order; no number moves.
+
+    shape: without the batch.
+    """
+
+    kind = "reshape"
+    table = {"shape": Setting(shape)}
+
+    def build(self) -> Shape:
+        wanted = self.settings["shape"]
+        if math.prod(wanted) != math.prod(self.in_shape):
+            raise self.fail(
+                f"shape: expected one of {math.prod(self.in_shape)} numbers, as the "
+                f"input {self.in_shape} has, received {wanted} of {math.prod(wanted)}"
+            )
+        return wanted
 
     def passes_through(self, training: bool) -> bool:
         return True
@@ -37,6 +60,50 @@ class Add(Layer):
 
     def forward(self, backend, io: Bound) -> list[Stage]:
         return [backend.add(io.xs, io.y)]
+
+
+class Multiply(Layer):
+    r"""y = Π_i x_i over inputs of one shape; dx_i = dy · Π_{j≠i} x_j.
+
+    Beside inputs (C, H, W) one may be (C,) or (C, 1, 1): its numbers serve a whole map
+    each, y[c,i,j] = x_1[c,i,j] · x_2[c], and its gradient is summed over that map.
+    Source: J. Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, Eq. 4.
+    """
+
+    kind = "multiply"
+    merges = True
+
+    def build(self) -> Shape:
+        full = max(self.in_shapes, key=lambda s: (math.prod(s), len(s)))
+        fitting = {full}
+        if len(full) == 3:
+            fitting |= {full[:1], (full[0], 1, 1)}
+        if not fitting.issuperset(self.in_shapes):
+            raise self.fail(
+                "multiply expects inputs of one shape, or (C,) or (C, 1, 1) beside "
+                f"(C, H, W), received {_listed(self.in_shapes)}"
+            )
+        return full
+
+    def forward(self, backend, io: Bound) -> list[Stage]:
+        first, second, *rest = io.xs
+        stages = [backend.multiply(first, second, io.y)]
+        return stages + [backend.multiply(io.y, x, io.y) for x in rest]
+
+    def backward(self, backend, io: Bound) -> list[Stage]:
+        stages = []
+        room = backend.empty_like(io.dy) if len(io.xs) > 2 else None
+        for i, dx in enumerate(io.dxs):
+            if dx is None:
+                continue
+            product, (*others, last) = io.dy, io.xs[:i] + io.xs[i + 1 :]
+            for x in others:
+                stages.append(backend.multiply(product, x, room))
+                product = room
+            whole = self.in_shapes[i] == self.out_shape
+            end = backend.multiply if whole else backend.multiply_sum
+            stages.append(end(product, last, dx))
+        return stages
 
 
 class Concat(Layer):

@@ -250,6 +250,33 @@ ACTIVATIONS = [
     _layer("activation-tanh", {"activation": "tanh"}, input=(3, 5, 4)),
 ]
 
+CLIPS = [
+    _layer("clip-both", {"clip": {"minimum": -0.7, "maximum": 1.1}}, n=33),
+    _layer("clip-relu6", {"clip": {"minimum": 0, "maximum": 6}}, input=(3, 5, 4)),
+    _layer("clip-minimum", {"clip": {"minimum": 0.3}}, n=1),
+    _layer("clip-maximum", {"clip": {"maximum": -0.3}}, input=(1,)),
+    _layer("clip-none", {"clip": {}}),
+]
+
+SCALES = [
+    _layer("scale-channel", {"scale": {}}, input=(3, 5, 4)),
+    _layer("scale-channel-bias", {"scale": {"bias": "learned"}}, input=(2, 7, 10),
+           n=9),
+    _layer("scale-17-channels", {"scale": {"bias": "fixed"}}, input=(17, 1, 1)),
+    _layer("scale-1-channel", {"scale": {"bias": "learned"}}, input=(1, 9, 8), n=1),
+    _layer("scale-vector", {"scale": {"bias": "learned"}}, n=16),
+    _layer("scale-element", {"scale": {"per": "element", "bias": "learned"}},
+           input=(3, 5, 4), n=33),
+    _layer("scale-all", {"scale": {"per": "all", "bias": "learned"}},
+           input=(3, 5, 5)),
+    _layer("scale-fixed", {"scale": {"weight": "fixed", "bias": "fixed"}},
+           input=(3, 5, 4)),
+    _layer("scale-fixed-weight", {"scale": {"weight": "fixed", "bias": "learned"}},
+           input=(3, 5, 4)),
+    _layer("scale-pieces", {"scale": {"bias": "learned"}}, input=(5, 41, 33), n=33,
+           big=True),
+]  # fmt: skip
+
 DROPOUTS = [
     _layer("dropout-vector", {"dropout": 0.5}),
     _layer("dropout-image", {"dropout": 0.25}, input=(3, 5, 5), n=33),
@@ -292,6 +319,54 @@ MERGES = [
         {"activation": "tanh", "name": "a"},
         {"concat": {}, "inputs": ["input", "a"]},
     ), n=33),
+    Case("reshape", (3, 4, 5), (
+        {"reshape": {"shape": [5, 6, 2]}},
+        {"conv": {"filters": 2, "kernel": 2}},
+        {"reshape": {"shape": [5, 2]}},
+        {"scale": {}},
+        {"reshape": {"shape": [10]}},
+    )),
+    Case("multiply", (3, 5, 4), (
+        {"activation": "tanh", "name": "a"},
+        {"multiply": {}, "inputs": ["a", "input"]},
+        "flatten",
+    ), n=33),
+    Case("multiply-itself", (7,), (
+        {"multiply": {}, "inputs": ["input", "input", "input"]},
+    ), n=1),
+    Case("multiply-vectors", (17,), (
+        {"activation": "tanh", "name": "a"},
+        {"activation": "sigmoid", "name": "b", "inputs": ["input"]},
+        {"multiply": {}, "inputs": ["a", "b", "input", "b"]},
+    ), n=33),
+    Case("multiply-squeeze-excite", (3, 9, 8), (
+        {"global_average_pool": {}},
+        {"activation": "sigmoid", "name": "gate"},
+        {"multiply": {}, "inputs": ["input", "gate"]},
+        "flatten",
+    )),
+    Case("multiply-two-gates", (3, 5, 4), (
+        {"max_pool": {"size": [5, 4]}, "name": "a"},
+        {"global_average_pool": {}, "name": "b", "inputs": ["input"]},
+        {"multiply": {}, "inputs": ["a", "b", "input"]},
+        "flatten",
+    )),
+    Case("multiply-map-between-gates", (1, 5, 3), (
+        {"max_pool": {"size": [5, 3]}, "name": "a"},
+        {"global_average_pool": {}, "name": "b", "inputs": ["input"]},
+        {"multiply": {}, "inputs": ["a", "input", "b"]},
+        "flatten",
+    ), n=33),
+    Case("multiply-gate-of-one-place", (17, 1, 1), (
+        {"global_average_pool": {}, "name": "gate"},
+        {"multiply": {}, "inputs": ["gate", "input"]},
+        "flatten",
+    ), n=16),
+    Case("multiply-pieces", (5, 41, 33), (
+        {"global_average_pool": {}, "name": "gate"},
+        {"multiply": {}, "inputs": ["gate", "input"]},
+        "flatten",
+    ), n=33, big=True),
     Case("repeat-residual", (2, 5, 4), (
         {"repeat": {"times": 3, "layers": [
             {"conv": {"filters": 2, "kernel": 3, "padding": 1}},
@@ -341,6 +416,8 @@ CASES = [
     *POOLS,
     *PADS,
     *ACTIVATIONS,
+    *CLIPS,
+    *SCALES,
     *DROPOUTS,
     *CONNECTIONS,
     *MERGES,

@@ -1,4 +1,4 @@
-"""Pooling against PyTorch: outputs and the input's gradient, on each float32 device."""
+"""Layers of imported networks against PyTorch: outputs and the input's gradient."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ functions = torch.nn.functional
 TOLERANCE = 1e-4
 
 
-def agree(layer: dict[str, Any], theirs: Callable, device, shape=(5, 13, 11)) -> None:
-    """Compare the layer with PyTorch's function under the loss ½ Σ (y − t)²."""
+def agree(layers: Any, theirs: Callable, device, shape=(5, 13, 11)) -> None:
+    """Compare one layer or more with PyTorch's function under the loss ½ Σ (y − t)²."""
+    layers = layers if isinstance(layers, tuple) else (layers, "flatten")
     loss = {"squared_error": {"reduction": "sum"}}
-    case = Case(f"{layer}", shape, (layer, "flatten"), loss, n=9)
+    case = Case(f"{layers}", shape, layers, loss, n=9)
     network = case.network(device)
     x, t = case.x(), case.t(network.output_shape[0])
 
@@ -111,3 +112,35 @@ def test_dilated_means(counted, device):
 
 def test_global_average_pool(device):
     agree({"global_average_pool": {}}, lambda x: x.mean(dim=(2, 3)), device)
+
+
+@pytest.mark.parametrize("limits", [(0.0, 6.0), (-0.7, 1.1), (None, 0.5), (-1.5, None)])
+def test_clip(limits, device):
+    layer = {"clip": dict(zip(("minimum", "maximum"), limits, strict=True))}
+    agree(layer, lambda x: torch.clamp(x, *limits), device)
+    if None not in limits:
+        agree(layer, lambda x: functions.hardtanh(x, *limits), device)
+
+
+def test_clip_sends_nothing_back_from_its_limits(any_device):
+    """As PyTorch's hardtanh and ReLU do, and unlike its clamp."""
+    layers = ({"clip": {"minimum": 0, "maximum": 1}},)
+    case = Case("at-the-limits", (5,), layers, n=1)
+    x = np.array([[-1.0, 0.0, 0.5, 1.0, 2.0]], np.float32)
+    t = np.full((1, 5), 9.0, np.float32)
+    received = case.network(any_device).gradients(x, t)["input"]
+    inputs = torch.tensor(x, requires_grad=True)
+    (
+        0.5 * (functions.hardtanh(inputs, 0.0, 1.0) - torch.tensor(t)) ** 2
+    ).sum().backward()
+    np.testing.assert_allclose(received, inputs.grad.numpy())
+
+
+def test_product_with_a_gate(device):
+    layers = (
+        {"global_average_pool": {}},
+        {"activation": "sigmoid", "name": "gate"},
+        {"multiply": {}, "inputs": ["input", "gate"]},
+        "flatten",
+    )
+    agree(layers, lambda x: x * torch.sigmoid(x.mean(dim=(2, 3), keepdim=True)), device)

@@ -12,12 +12,16 @@ import math
 import numpy as np
 import pytest
 
+import engine
 from tests.engine.cases import (
     ACTIVATIONS,
+    CLIPS,
     CONVOLUTIONS,
     DENSE,
+    MERGES,
     PADS,
     POOLS,
+    SCALES,
     Case,
     relative,
 )
@@ -175,6 +179,52 @@ def test_add_and_concat(reference):
     expected = np.concatenate([x, np.tanh(x) + x, np.tanh(x)], axis=1)
     received, _, _ = outputs(case, reference)
     assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+
+
+@pytest.mark.parametrize("case", CLIPS, ids=lambda case: case.name)
+def test_clip(case, reference):
+    given = case.layers[0]["clip"]
+    low, high = given.get("minimum", -math.inf), given.get("maximum", math.inf)
+    received, _, _ = outputs(case, reference)
+    expected = [min(max(float(x), low), high) for x in case.x().ravel()]
+    assert relative(received.ravel(), np.array(expected)) <= FLOAT32
+
+
+@pytest.mark.parametrize("case", SCALES, ids=lambda case: case.name)
+def test_scale(case, reference):
+    received, parameters, shape = outputs(case, reference)
+    per = case.layers[0]["scale"].get("per", "channel")
+    w, b = parameters["scale1.weight"], parameters.get("scale1.bias")
+    x, expected = case.x().astype(np.float64), np.empty((case.n, *shape))
+    for at in np.ndindex(shape):
+        place = {"channel": at[:1], "element": at, "all": (0,)}[per]
+        bias = 0.0 if b is None else b[place]
+        expected[:, *at] = w[place] * x[:, *at] + bias
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+
+
+def test_scale_begins_as_the_identity(any_device):
+    layers = ({"scale": {"bias": "learned"}}, "flatten")
+    spec = Case("new", (3, 2, 2), layers).spec
+    network = engine.Network.from_spec(spec, device=any_device)
+    x = Case("new", (3, 2, 2), layers).x()
+    np.testing.assert_array_equal(network.predict(x), x.reshape(5, 12))
+
+
+def test_products(reference):
+    cases = {case.name: case for case in MERGES}
+    case = cases["multiply-two-gates"]
+    x = case.x().astype(np.float64)
+    expected = (
+        x * x.max(axis=(2, 3), keepdims=True) * x.mean(axis=(2, 3), keepdims=True)
+    )
+    received, _, _ = outputs(case, reference)
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
+    case = cases["multiply-vectors"]
+    x = case.x().astype(np.float64)
+    expected = np.tanh(x) * x / (1.0 + np.exp(-x)) ** 2
+    received, _, _ = outputs(case, reference)
+    assert relative(received, expected) <= FLOAT32
 
 
 @pytest.mark.parametrize("slope", [-80.0, 80.0])

@@ -94,6 +94,10 @@ def dense(name: str | None = None, inputs: Any = None, **changes: Any):
         ({"activation": "relu"}, (1, 8, 6)),
         ({"dropout": 0.5}, (1, 8, 6)),
         ("flatten", (48,)),
+        ({"reshape": {"shape": [4, 2, 6]}}, (4, 2, 6)),
+        ({"reshape": {"shape": [48]}}, (48,)),
+        ({"clip": {"maximum": 6}}, (1, 8, 6)),
+        ({"scale": {"per": "element"}}, (1, 8, 6)),
         (dense(units=7), (7,)),
     ],
 )

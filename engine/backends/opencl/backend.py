@@ -13,7 +13,15 @@ import pyopencl as cl
 
 from engine.backends.base import Backend, Stage, State, in_order
 from engine.backends.memory import Memory
-from engine.backends.opencl import convolution, dense, masks, padding, pooling, update
+from engine.backends.opencl import (
+    arithmetic,
+    convolution,
+    dense,
+    masks,
+    padding,
+    pooling,
+    update,
+)
 from engine.backends.opencl.program import Programs
 from engine.random import PURPOSES
 
@@ -56,6 +64,11 @@ class FlatArray:
     buffer: cl.Buffer
     shape: tuple[int, ...]
     whole: FlatArray | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
 
 
 class OpenCL(Backend):
@@ -218,6 +231,24 @@ class OpenCL(Backend):
         return self.launch(
             kernel, -(-count // _CHUNK), y, dy, dx, np.float32(slope), np.uint64(count)
         )
+
+    def clip_forward(self, x, y, low, high):
+        return arithmetic.clip_forward(self, x, y, low, high)
+
+    def clip_backward(self, y, dy, dx, low, high):
+        return arithmetic.clip_backward(self, y, dy, dx, low, high)
+
+    def scale(self, x, w, b, y):
+        return arithmetic.scale(self, x, w, b, y)
+
+    def scale_backward_weights(self, x, dy, dw, db):
+        return arithmetic.scale_backward_weights(self, x, dy, dw, db)
+
+    def multiply(self, a, b, y):
+        return arithmetic.multiply(self, a, b, y)
+
+    def multiply_sum(self, a, b, y):
+        return arithmetic.multiply_sum(self, a, b, y)
 
     def dropout(self, x, y, portion, layer):
         kernel = self._elementwise("dropout")

@@ -1,8 +1,8 @@
 """The threads backend: arrays are NumPy's, in float32; stages are cut into pieces.
 
 Arrays, losses and copies are those of the reference, in float32. What takes time is
-written anew here: convolution.py, pooling.py, update.py, and below dense layers,
-functions element by element, and dropout.
+written anew here: convolution.py, pooling.py, arithmetic.py, update.py, and below
+dense layers, functions element by element, and dropout.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from engine.backends.base import Stage
 from engine.backends.reference import Reference
 from engine.backends.threads import (
+    arithmetic,
     blas,
     chunks,
     convolution,
@@ -209,6 +210,24 @@ class Threads(Reference):
             "tanh": tanh,
         }
         return self.elementwise(functions[function], y, dy, dx)
+
+    def clip_forward(self, x, y, low, high):
+        return arithmetic.clip_forward(self, x, y, low, high)
+
+    def clip_backward(self, y, dy, dx, low, high):
+        return arithmetic.clip_backward(self, y, dy, dx, low, high)
+
+    def scale(self, x, w, b, y):
+        return arithmetic.scale(self, x, w, b, y)
+
+    def scale_backward_weights(self, x, dy, dw, db):
+        return arithmetic.scale_backward_weights(self, x, dy, dw, db)
+
+    def multiply(self, a, b, y):
+        return arithmetic.multiply(self, a, b, y)
+
+    def multiply_sum(self, a, b, y):
+        return arithmetic.multiply_sum(self, a, b, y)
 
     def add(self, xs, y):
         def run(y, first, second, *rest):
