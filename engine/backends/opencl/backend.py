@@ -84,6 +84,7 @@ class OpenCL(Backend):
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context)
         self.lanes, self.tile = _registers(device)
+        self.local_memory = device.local_mem_size
         self.programs = Programs(self.context, {"LANES": self.lanes})
         self.state = State()
         self.memory = Memory(f"{id} ({self.name})", device.global_mem_size)

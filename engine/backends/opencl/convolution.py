@@ -1,4 +1,7 @@
-"""Convolution on OpenCL: tiles, shards, launches. The kernels: kernels/conv.cl."""
+"""Convolution on OpenCL: tiles, shards, launches. The kernels: kernels/conv.cl.
+
+3×3 convolutions of stride 1 with many channels go to winograd.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 
 from engine.backends.base import Stage, in_order
 from engine.backends.geometry import ConvGeometry
+from engine.backends.opencl import winograd
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
@@ -28,6 +32,8 @@ def forward(
     g: ConvGeometry,
 ) -> Stage:
     """Return the stage y = conv(x, w) + b."""
+    if winograd.fits(backend, g):
+        return winograd.forward(backend, x, w, b, y, g)
     kernel = _kernel(backend, "conv_forward", g, bias=b is not None)
     tall = _tall(backend, g.filters // g.groups)
     tiles = g.groups * -(-(g.filters // g.groups) // tall)
@@ -39,6 +45,8 @@ def backward_data(
     backend: OpenCL, dy: BatchArray, w: FlatArray, dx: BatchArray, g: ConvGeometry
 ) -> Stage:
     """Return the stage dx = ∂loss/∂x."""
+    if winograd.fits(backend, g):
+        return winograd.backward_data(backend, dy, w, dx, g)
     kernel = _kernel(backend, "conv_data", g)
     channels = g.channels // g.groups
     tiles = g.groups * -(-channels // _tall(backend, channels))
@@ -53,7 +61,21 @@ def backward_weights(
     db: FlatArray | None,
     g: ConvGeometry,
 ) -> Stage:
-    """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b.
+    """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b."""
+    if winograd.fits(backend, g):
+        stages = [winograd.backward_weights(backend, x, dy, dw, g)]
+    else:
+        stages = [_direct_weights(backend, x, dy, dw, g)]
+    if db is not None:
+        kernel = _kernel(backend, "conv_bias", g)
+        stages.append(backend.launch(kernel, g.filters, dy, db, np.uint32(x.blocks)))
+    return in_order(stages)
+
+
+def _direct_weights(
+    backend: OpenCL, x: BatchArray, dy: BatchArray, dw: FlatArray, g: ConvGeometry
+) -> Stage:
+    """Return the stage dw = ∂loss/∂w.
 
     The sum over samples and rows is cut into shards by the batch and the geometry
     alone.
@@ -63,7 +85,7 @@ def backward_weights(
     partial = backend.flat(shards * weights)
     filters = g.filters // g.groups
     tiles = g.groups * -(-filters // _tall(backend, filters))
-    stages = [
+    return in_order([
         backend.launch(
             _kernel(backend, "conv_weights", g), shards * tiles, x, dy, partial,
             *map(np.uint32, (x.blocks, each, parts, rows)),
@@ -72,12 +94,7 @@ def backward_weights(
             _kernel(backend, "conv_sum_shards", g), -(-weights // 256), partial, dw,
             np.uint32(shards),
         ),
-    ]  # fmt: skip
-    if db is not None:
-        kernel = _kernel(backend, "conv_bias", g)
-        stages.append(backend.launch(kernel, g.filters, dy, db, np.uint32(x.blocks)))
-
-    return in_order(stages)
+    ])  # fmt: skip
 
 
 def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:

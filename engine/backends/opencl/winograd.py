@@ -1,0 +1,167 @@
+"""3×3 convolutions by Winograd's F(4×4, 3×3). The kernels: kernels/winograd.cl."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.backends.base import Stage, in_order
+from engine.backends.geometry import ConvGeometry
+
+if TYPE_CHECKING:
+    from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
+
+# Below so many channels or filters the transforms cost more than the products save.
+_LEAST_CHANNELS = 8
+# Filters, and channels, whose sums of the weights' gradient one work-item holds.
+_MOST_BLOCK = 32
+# Tiles over which these sums stay in registers.
+_TILES = 8
+# Shards of the tiles: with the six rows of a tile enough for the device's cores; and
+# how many tiles make it worth while to begin one.
+_SHARDS, _LEAST_TILES = 8, 32
+# Most of what a map that is no multiple of 4 wide may add.
+_MOST_WASTE = 1.7
+
+
+def fits(backend: OpenCL, g: ConvGeometry) -> bool:
+    """Return whether a convolution is computed this way, forward and backward.
+
+    By its geometry and the device's local memory alone.
+    """
+    if (g.kernel, g.stride, g.dilation, g.groups) != ((3, 3), (1, 1), (1, 1), 1):
+        return False
+    if min(g.channels, g.filters) < _LEAST_CHANNELS:
+        return False
+    if max(_waste(g.out_height, g.out_width), _waste(g.height, g.width)) > _MOST_WASTE:
+        return False
+    vectors = max(36 * 2 * (g.channels + g.filters), 6 * _MOST_BLOCK * _MOST_BLOCK * 2)
+    return vectors * 4 * backend.lanes <= backend.local_memory
+
+
+def _waste(height: int, width: int) -> float:
+    return 16 * -(-height // 4) * -(-width // 4) / (height * width)
+
+
+def forward(
+    backend: OpenCL,
+    x: BatchArray,
+    w: FlatArray,
+    b: FlatArray | None,
+    y: BatchArray,
+    g: ConvGeometry,
+) -> Stage:
+    """Return the stage y = conv(x, w) + b."""
+    return _convolve(backend, x, w, b, y, g, turned=False)
+
+
+def backward_data(
+    backend: OpenCL, dy: BatchArray, w: FlatArray, dx: BatchArray, g: ConvGeometry
+) -> Stage:
+    """Return the stage dx = ∂loss/∂x: dy convolved with the turned filters."""
+    back = ConvGeometry(
+        channels=g.filters,
+        height=g.out_height,
+        width=g.out_width,
+        filters=g.channels,
+        kernel=(3, 3),
+        padding=(2 - g.padding[0], 2 - g.padding[1]),
+        padding_end=(2 - g.padding_end[0], 2 - g.padding_end[1]),
+    )
+    return _convolve(backend, dy, w, None, dx, back, turned=True)
+
+
+def backward_weights(
+    backend: OpenCL,
+    x: BatchArray,
+    dy: BatchArray,
+    dw: FlatArray,
+    g: ConvGeometry,
+) -> Stage:
+    """Return the stage dw = ∂loss/∂w.
+
+    The sum is cut into shards of tiles by the batch and the geometry alone.
+    """
+    filters, channels = (_block(count) for count in (g.filters, g.channels))
+    tall, wide = (
+        _largest_divisor(count, most)
+        for count, most in ((filters, backend.tile // 3), (channels, 2))
+    )
+    definitions = _definitions(g) | {
+        "OT": tall, "CT": wide, "FB": filters, "CB": channels, "TT": 1, "TC": _TILES,
+    }  # fmt: skip
+    tiles = x.blocks * -(-g.out_width // 4) * -(-g.out_height // 4)
+    each = max(-(-tiles // _SHARDS), _LEAST_TILES)
+    each = -(-each // _TILES) * _TILES
+    shards = -(-tiles // each)
+    partial = backend.flat(shards * 36 * g.filters * g.channels)
+    programs, files = backend.programs, ("winograd",)
+    items = shards * (g.filters // filters) * (g.channels // channels) * 6
+    return in_order([
+        backend.launch(
+            programs.kernel(files, "winograd_weights", **definitions), items,
+            x, dy, partial, *map(np.uint32, (x.blocks, each)),
+        ),
+        backend.launch(
+            programs.kernel(files, "winograd_weights_end", **definitions), g.filters,
+            partial, dw, np.uint32(shards),
+        ),
+    ])  # fmt: skip
+
+
+def _convolve(backend, x, w, b, y, g: ConvGeometry, *, turned: bool) -> Stage:
+    tall, tiles = _tile(backend, g)
+    definitions = _definitions(g) | {
+        "OT": tall, "TT": tiles, "TURNED": int(turned), "HAS_BIAS": int(b is not None),
+    }  # fmt: skip
+
+    def kernel(name: str):
+        return backend.programs.kernel(("winograd",), name, **definitions)
+
+    filter_tiles = -(-g.filters // tall)
+    u = backend.flat(36 * filter_tiles * tall * g.channels)
+    rows = x.blocks * -(-g.out_height // 4)
+    return in_order(
+        [
+            backend.launch(kernel("winograd_filters"), filter_tiles, w, u),
+            backend.launch(
+                kernel("winograd_forward"), rows, x, u, w if b is None else b, y
+            ),
+        ]
+    )
+
+
+def _definitions(g: ConvGeometry) -> dict[str, int]:
+    """Return what every kernel of winograd.cl is compiled with."""
+    return {
+        "C": g.channels, "H": g.height, "W": g.width, "F": g.filters,
+        "OH": g.out_height, "OW": g.out_width, "PT": g.padding[0], "PL": g.padding[1],
+        "TURNED": 0, "HAS_BIAS": 0,
+    }  # fmt: skip
+
+
+def _tile(backend: OpenCL, g: ConvGeometry) -> tuple[int, int]:
+    """Return (filters, tiles) whose products a work-item holds in registers.
+
+    Of those that fit, the one that computes least twice and then loads least.
+    """
+    tiles = min(2, -(-g.out_width // 4))
+
+    def cost(tall: int) -> float:
+        twice = -(-g.filters // tall) * tall / g.filters
+        return twice * (1.0 + 0.5 * (tall + tiles) / (tall * tiles))
+
+    return min(range(1, min(g.filters, backend.tile // tiles) + 1), key=cost), tiles
+
+
+def _block(count: int) -> int:
+    """Return how many of so many filters or channels one work-item sums for."""
+    return _largest_divisor(count, _MOST_BLOCK)
+
+
+def _largest_divisor(count: int, most: int) -> int:
+    return next(d for d in range(min(count, most), 0, -1) if count % d == 0)
+
+
+__all__ = ["backward_data", "backward_weights", "fits", "forward"]
