@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
+from engine.backends.response_norm import ResponseNorm
 from engine.backends.update import UpdateRule
 
 Array = Any
@@ -210,6 +211,21 @@ class Backend(ABC):
         self, x: Array, dy: Array, dw: Array | None, db: Array | None
     ) -> Stage:
         """dw = Σ dy x and db = Σ dy over what each served, unless None; overwritten."""
+
+    @abstractmethod
+    def local_response_norm(
+        self, x: Array, y: Array, s: Array, norm: ResponseNorm
+    ) -> Stage:
+        """s = bias + α/size Σ x² over neighbouring channels, y = x s^−β; all (n,C,H,W).
+
+        Backward needs s.
+        """
+
+    @abstractmethod
+    def local_response_norm_backward(
+        self, x: Array, y: Array, s: Array, dy: Array, dx: Array, norm: ResponseNorm
+    ) -> Stage:
+        """dx = ∂loss/∂x, overwritten."""
 
     @abstractmethod
     def dropout(self, x: Array, y: Array, portion: float, layer: int) -> Stage:

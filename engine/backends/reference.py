@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from engine import random
-from engine.backends import reference_padding, reference_pooling
+from engine.backends import reference_padding, reference_pooling, response_norm
 from engine.backends.base import Backend, Stage, State
 from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
 from engine.backends.memory import Memory, of_host
@@ -175,10 +175,17 @@ class Reference(Backend):
         return lambda: np.copyto(dx, dy * derivative())
 
     def clip_forward(self, x, y, low, high) -> Stage:
-        return lambda: np.copyto(y, np.clip(x, low, high))
+        # x − x is 0, or NaN for an infinity that a limit would hide.
+        return lambda: np.copyto(y, np.clip(x, low, high) + (x - x))
 
     def clip_backward(self, y, dy, dx, low, high) -> Stage:
         return lambda: np.copyto(dx, dy * ((low < y) & (y < high)))
+
+    def local_response_norm(self, x, y, s, norm) -> Stage:
+        return lambda: response_norm.forward(x, y, s, norm)
+
+    def local_response_norm_backward(self, x, y, s, dy, dx, norm) -> Stage:
+        return lambda: response_norm.backward(x, y, s, dy, dx, norm)
 
     def scale(self, x, w, b, y) -> Stage:
         def run():

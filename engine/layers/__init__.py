@@ -7,6 +7,7 @@ from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
 from engine.layers.conv import Conv
 from engine.layers.dense import Dense
 from engine.layers.drop import Dropout
+from engine.layers.local_response_norm import LocalResponseNorm
 from engine.layers.merge import Add, Concat, Flatten, Multiply, Reshape
 from engine.layers.pad import Pad
 from engine.layers.pool import AveragePool, GlobalAveragePool, MaxPool
@@ -30,6 +31,7 @@ LAYERS: dict[str, type[Layer]] = {
         Flatten,
         Reshape,
         Scale,
+        LocalResponseNorm,
     )
 }
 

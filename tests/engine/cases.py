@@ -284,6 +284,24 @@ SCALES = [
            big=True),
 ]  # fmt: skip
 
+RESPONSE_NORMS = [
+    _layer(f"local_response_norm-{name}",
+           {"local_response_norm": {"alpha": 0.5} | settings}, input=shape, n=n)
+    for name, shape, n, settings in (
+        ("odd", (7, 3, 2), 5, {"size": 3}),
+        ("odd-5", (17, 2, 1), 33, {"size": 5, "beta": 0.5, "bias": 2.0}),
+        ("even", (6, 1, 3), 16, {"size": 4, "beta": 1.3}),
+        ("two", (5, 2, 2), 1, {"size": 2}),
+        ("one", (3, 2, 2), 5, {"size": 1}),
+        ("beyond-channels", (3, 2, 2), 5, {"size": 10}),
+        ("1-channel", (1, 4, 3), 5, {"size": 3}),
+        ("alexnet", (8, 2, 2), 5, {"size": 5, "alpha": 1e-4, "bias": 1.0}),
+    )
+] + [
+    _layer("local_response_norm-pieces", {"local_response_norm": {"size": 5}},
+           input=(6, 41, 33), n=33, big=True),
+]  # fmt: skip
+
 DROPOUTS = [
     _layer("dropout-vector", {"dropout": 0.5}),
     _layer("dropout-image", {"dropout": 0.25}, input=(3, 5, 5), n=33),
@@ -425,6 +443,7 @@ CASES = [
     *ACTIVATIONS,
     *CLIPS,
     *SCALES,
+    *RESPONSE_NORMS,
     *DROPOUTS,
     *CONNECTIONS,
     *MERGES,

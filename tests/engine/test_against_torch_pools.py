@@ -136,6 +136,24 @@ def test_clip_sends_nothing_back_from_its_limits(any_device):
     np.testing.assert_allclose(received, inputs.grad.numpy())
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": 5},
+        {"size": 3, "alpha": 0.5, "beta": 1.3, "bias": 2.0},
+        {"size": 4, "alpha": 0.5},
+        {"size": 12, "alpha": 0.5},
+    ],
+    ids=described,
+)
+def test_local_response_norm(settings, device):
+    """Of an even window PyTorch has the longer half before the channel, ONNX behind."""
+    names = {"size": "size", "alpha": "alpha", "beta": "beta", "bias": "k"}
+    theirs = torch.nn.LocalResponseNorm(**{names[k]: v for k, v in settings.items()})
+    layer = {"local_response_norm": settings}
+    agree(layer, lambda x: theirs(x.flip(1)).flip(1), device)
+
+
 def test_product_with_a_gate(device):
     layers = (
         {"global_average_pool": {}},

@@ -21,6 +21,7 @@ from tests.engine.cases import (
     MERGES,
     PADS,
     POOLS,
+    RESPONSE_NORMS,
     SCALES,
     Case,
     relative,
@@ -209,6 +210,23 @@ def test_scale_begins_as_the_identity(any_device):
     network = engine.Network.from_spec(spec, device=any_device)
     x = Case("new", (3, 2, 2), layers).x()
     np.testing.assert_array_equal(network.predict(x), x.reshape(5, 12))
+
+
+@pytest.mark.parametrize("case", RESPONSE_NORMS, ids=lambda case: case.name)
+def test_local_response_norm(case, reference):
+    given = {"beta": 0.75, "bias": 1.0, "alpha": 1e-4}
+    given |= case.layers[0]["local_response_norm"]
+    size, channels = given["size"], case.input[0]
+    x = case.x().astype(np.float64)
+    expected = np.empty_like(x)
+    for c in range(channels):
+        low, high = c - math.floor((size - 1) / 2), c + math.ceil((size - 1) / 2)
+        window = [k for k in range(low, high + 1) if 0 <= k < channels]
+        squares = sum(x[:, k] ** 2 for k in window)
+        s = given["bias"] + given["alpha"] / size * squares
+        expected[:, c] = x[:, c] / s ** given["beta"]
+    received, _, _ = outputs(case, reference)
+    assert relative(received, expected.reshape(received.shape)) <= FLOAT32
 
 
 def test_products(reference):

@@ -1,11 +1,11 @@
-"""Mistakes in the specs of clip, scale, multiply and reshape: an error with a place."""
+"""Mistakes in the specs of the layers that imported networks need."""
 
 from __future__ import annotations
 
 import pytest
 
 import engine
-from tests.engine.test_spec import DENSE, conv, dense, spec
+from tests.engine.test_spec import DENSE, IMAGE, conv, dense, spec
 
 BAD = {
     "clip-limits": (
@@ -63,6 +63,23 @@ BAD = {
     "multiply-settings": (
         spec({"multiply": {"axis": 1}, "inputs": ["input", "input"]}, DENSE),
         "unknown setting 'axis'; known: none",
+    ),
+    "response-size": (
+        spec({"local_response_norm": {"size": 0}}),
+        r"layers\[0\] local_response_norm \(local_response_norm1\): size: .*received 0",
+    ),
+    "response-no-size": (spec("local_response_norm"), "setting 'size' is missing"),
+    "response-bias": (
+        spec({"local_response_norm": {"size": 5, "bias": 0}}),
+        r"bias: expected a number in \[1e-09, .*received 0",
+    ),
+    "response-alpha": (
+        spec({"local_response_norm": {"size": 5, "alpha": -1}}),
+        "alpha: .*received -1",
+    ),
+    "response-on-vector": (
+        spec(DENSE, {"local_response_norm": {"size": 5}}),
+        r"layers\[1\] .*: local_response_norm " + IMAGE,
     ),
     "reshape-size": (
         spec({"reshape": {"shape": [7, 7]}}),

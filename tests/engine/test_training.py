@@ -239,13 +239,15 @@ def overflowing(*hiding) -> dict:
     return {"input": [4], "layers": layers, "loss": "softmax_cross_entropy"}
 
 
-HIDING = ["relu", "sigmoid", "bipolar_sigmoid", "tanh", {"leaky_relu": 0.1}]
+FUNCTIONS = ["relu", "sigmoid", "bipolar_sigmoid", "tanh", {"leaky_relu": 0.1}]
+HIDING = [{"activation": f} for f in FUNCTIONS]
+HIDING += [{"clip": {"minimum": 0, "maximum": 6}}]
 
 
 @pytest.mark.parametrize("hiding", HIDING, ids=str)
 def test_an_infinite_activation_is_not_hidden(hiding, device):
     """ReLU(−∞) = 0 and sigmoid(±∞) are finite: the loss alone would not tell."""
-    trainer = trainer_of(overflowing({"activation": hiding}), device)
+    trainer = trainer_of(overflowing(hiding), device)
     weight = np.full((4, 4), -1e38)
     weight[1] = 0.25
     trainer.network.set_parameters({"dense1.weight": weight})
@@ -272,6 +274,16 @@ def test_a_maximum_does_not_hide_an_infinity(device):
     x[:, :, ::2, ::2] = 1e30
     with pytest.raises(engine.NumericsError, match="output of the layer conv1; lower"):
         trainer.step(x, np.zeros((3, 4)))
+
+
+def test_a_window_of_channels_does_not_hide_its_overflow(device):
+    """x = 1e20 is finite, x² is not, and x / ∞ would be 0."""
+    layers = [{"local_response_norm": {"size": 3}}, "flatten"]
+    spec = {"input": [4, 1, 1], "layers": layers, "loss": "squared_error"}
+    trainer = trainer_of(spec, device)
+    x = np.array([1.0, 2.0, 3.0, 1e20]).reshape(1, 4, 1, 1)
+    with pytest.raises(engine.NumericsError, match="the layer local_response_norm1;"):
+        trainer.step(x, np.zeros((1, 4)))
 
 
 @pytest.mark.parametrize("t", [[0, 1, 1], np.eye(2)[[0, 1, 1]]], ids=["class", "soft"])

@@ -20,6 +20,7 @@ from engine.backends.opencl import (
     masks,
     padding,
     pooling,
+    response_norm,
     update,
 )
 from engine.backends.opencl.program import Programs
@@ -250,6 +251,12 @@ class OpenCL(Backend):
 
     def multiply_sum(self, a, b, y):
         return arithmetic.multiply_sum(self, a, b, y)
+
+    def local_response_norm(self, x, y, s, norm):
+        return response_norm.forward(self, x, y, s, norm)
+
+    def local_response_norm_backward(self, x, y, s, dy, dx, norm):
+        return response_norm.backward(self, x, y, s, dy, dx, norm)
 
     def dropout(self, x, y, portion, layer):
         kernel = self._elementwise("dropout")

@@ -6,6 +6,7 @@ so both are read as (n, fewer, several), one of them with several = 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,12 +21,28 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
+def visible(run: Callable[[Array, Array], None]) -> Callable[[Array, Array], None]:
+    """Return the function y = run(x) with NaN where x is infinite.
+
+    A limit or a sigmoid would hide an infinity. x and y are flat pieces.
+    """
+
+    def checked(x: Array, y: Array) -> None:
+        run(x, y)
+        # The square is a quick first look; x − x is 0, or NaN for an infinity.
+        if not np.isfinite(np.dot(x, x)):
+            y += x - x
+
+    return checked
+
+
 def clip_forward(
     backend: Threads, x: Array, y: Array, low: float, high: float
 ) -> Stage:
     """Return the stage y = min(max(x, low), high)."""
     low, high = np.float32(low), np.float32(high)
-    return backend.elementwise(lambda x, y: np.clip(x, low, high, out=y), x, y)
+    run = visible(lambda x, y: np.clip(x, low, high, out=y))
+    return backend.elementwise(run, x, y)
 
 
 def clip_backward(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends import response_norm
 from engine.backends.base import Stage
 from engine.backends.reference import Reference
 from engine.backends.threads import (
@@ -168,15 +169,7 @@ class Threads(Reference):
             "bipolar_sigmoid": half_tanh,
             "tanh": lambda x, y: np.tanh(x, out=y),
         }
-        run = functions[function]
-
-        def visible(x, y):
-            run(x, y)
-            # The square is a quick first look; x − x is 0, or NaN for an infinity.
-            if not np.isfinite(np.dot(x, x)):
-                y += x - x
-
-        return self.elementwise(visible, x, y)
+        return self.elementwise(arithmetic.visible(functions[function]), x, y)
 
     def activation_backward(self, y, dy, dx, function, slope):
         slope, one, half = map(np.float32, (slope, 1.0, 0.5))
@@ -216,6 +209,19 @@ class Threads(Reference):
 
     def clip_backward(self, y, dy, dx, low, high):
         return arithmetic.clip_backward(self, y, dy, dx, low, high)
+
+    def local_response_norm(self, x, y, s, norm):
+        return self._by_samples(response_norm.forward, x, y, s, norm=norm)
+
+    def local_response_norm_backward(self, x, y, s, dy, dx, norm):
+        return self._by_samples(response_norm.backward, x, y, s, dy, dx, norm=norm)
+
+    def _by_samples(self, function, *arrays, **others) -> Stage:
+        def run(piece: slice, worker: int) -> None:
+            function(*(array[piece] for array in arrays), **others)
+
+        n = len(arrays[0])
+        return self.stage(run, chunks.cut_samples(n, arrays[0][0].size))
 
     def scale(self, x, w, b, y):
         return arithmetic.scale(self, x, w, b, y)

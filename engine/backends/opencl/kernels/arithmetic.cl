@@ -14,7 +14,8 @@
 KERNEL clip_forward(IN x, OUT y, const float low, const float high, const ulong count) {
     for (size_t i = BEGIN; i < END; i++) {
         const vec above = select(x[i], (vec)low, x[i] < (vec)low); /* NaN stays NaN */
-        y[i] = select(above, (vec)high, above > (vec)high);
+        const vec value = select(above, (vec)high, above > (vec)high);
+        y[i] = value + (x[i] - x[i]); /* NaN for an infinity that a limit would hide */
     }
 }
 
