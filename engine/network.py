@@ -29,7 +29,13 @@ class Network:
     in the layers' order. Make one with `Network.from_spec`.
     """
 
-    def __init__(self, spec: Mapping[str, Any], backend: Backend, seed: int):
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        backend: Backend,
+        seed: int,
+        parameters: Mapping[str, Any],
+    ):
         self.input_shape, self.layers, self.loss_function = read_spec(spec)
         self.spec = copy.deepcopy(dict(spec))
         self.output_shape = self.layers[-1].out_shape
@@ -40,9 +46,11 @@ class Network:
         self.flat = backend.flat(max(self.size, 1))
         self.flat_gradients = backend.flat(max(self.size, 1))
         self._plans: dict[tuple[int, bool, bool], Plan] = {}
+        values = self._checked(parameters)
         for name, (_, layer, parameter) in self._slots.items():
-            values = parameter.initial(seed, layer.index)
-            backend.put_flat(self._part(self.flat, name), values)
+            if name not in values:
+                values[name] = parameter.initial(seed, layer.index)
+            backend.put_flat(self._part(self.flat, name), values.pop(name))
 
     @classmethod
     def from_spec(
@@ -51,15 +59,18 @@ class Network:
         *,
         device: Backend | str | None = None,
         seed: int = 0,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Network:
         """Return a new network with initial weights drawn from `seed`.
 
         device: what `open_device` returned, or a name for it; None: "auto".
-        Raises: SpecError for a spec that cannot be built.
+        parameters: values by name, as of `parameters()`, that need not be drawn then.
+        Raises: SpecError for a spec that cannot be built; InputError for parameters
+        that do not fit.
         """
         if device is None or isinstance(device, str):
             device = open_device(device or "auto")
-        return cls(spec, device, seed)
+        return cls(spec, device, seed, parameters or {})
 
     def _place(self, *, learned: bool, offset: int) -> int:
         step = self.backend.alignment
@@ -134,6 +145,11 @@ class Network:
         Raises: InputError for an unknown name, a wrong shape, NaN or infinity; then
         nothing has changed.
         """
+        for name, array in self._checked(values).items():
+            self.backend.put_flat(self._part(self.flat, name), array)
+
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return parameters as arrays.  Raises: as set_parameters."""
         checked = {}
         for name, value in values.items():
             if name not in self._slots:
@@ -150,8 +166,7 @@ class Network:
             if not np.isfinite(array).all():
                 raise InputError(f"{name}: NaN or infinity among the values")
             checked[name] = array
-        for name, array in checked.items():
-            self.backend.put_flat(self._part(self.flat, name), array)
+        return checked
 
     def plan(self, n: int, *, training: bool, input_gradient: bool = False) -> Plan:
         """Return the plan for batches of n, made at its first use."""

@@ -48,11 +48,10 @@ def load(path: str | Path, *, device: Backend | str | None = None) -> Network:
             f"the file holds {', '.join(sorted(arrays)) or 'nothing'}"
         )
     try:
-        network = Network.from_spec(json.loads(spec), device=device)
+        network = Network.from_spec(json.loads(spec), device=device, parameters=arrays)
         missing = sorted(set(network.parameters()) - set(arrays))
         if missing:
             raise CheckpointError(f"the parameters {missing} are missing")
-        network.set_parameters(arrays)
     except (json.JSONDecodeError, RecursionError, EngineError) as error:
         raise CheckpointError(
             f"{path}: not a network of this engine: {error}"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import engine
+from engine.layers import Parameter
 from tests.engine.cases import FLOAT32_FORWARD, relative
 
 SPEC = {
@@ -59,6 +60,20 @@ def test_initial_weights_come_from_the_seed_alone(any_device):
 
     assert made(1) == made(1)
     assert made(1)["conv1.weight"] != made(2)["conv1.weight"]
+
+
+def test_given_parameters_need_not_be_drawn(any_device, monkeypatch):
+    given = engine.Network.from_spec(SPEC, device=any_device, seed=1).parameters()
+    head = given.pop("head.weight")
+    net = engine.Network.from_spec(SPEC, device=any_device, seed=1, parameters=given)
+    assert net.parameters()["head.weight"].tobytes() == head.tobytes()
+    monkeypatch.setattr(Parameter, "initial", None)
+    given["head.weight"] = head * 3.0
+    net = engine.Network.from_spec(SPEC, device=any_device, parameters=given)
+    for name, values in net.parameters().items():
+        assert values.tobytes() == given[name].tobytes()
+    with pytest.raises(engine.InputError, match="unknown parameter 'tail'"):
+        engine.Network.from_spec(SPEC, device=any_device, parameters={"tail": [0.0]})
 
 
 def test_initial_weights_are_the_same_on_every_device(device, reference):
