@@ -6,9 +6,12 @@
 
    C, PLACES (H · W), BEFORE, AFTER are compiled in. */
 
-/* Of the windows that begin `before` channels before their own: first and last + 1. */
+/* The first channel of a window about c, and the one behind its last. */
 #define FIRST(c, before) max((c) - (before), 0)
 #define LAST(c, after) min((c) + (after) + 1, C)
+
+/* s^-beta; s is above 0. PoCL computes exp and log as vectors, but pow lane by lane. */
+#define POWER(s) exp(-beta * log(s))
 
 KERNEL forward(IN x, OUT y, OUT s, const float share, const float beta,
                const float bias) {
@@ -24,7 +27,7 @@ KERNEL forward(IN x, OUT y, OUT s, const float share, const float beta,
         const vec scale = bias + share * sum;
         s[own + p] = scale;
         /* s - s is 0, or NaN where s overflows and would hide x. */
-        y[own + p] = x[own + p] * pow(scale, (vec)(-beta)) + (scale - scale);
+        y[own + p] = x[own + p] * POWER(scale) + (scale - scale);
     }
 }
 
@@ -40,6 +43,6 @@ KERNEL backward(IN x, IN y, IN s, IN dy, OUT dx, const float factor, const float
             sum += dy[i] * y[i] / s[i];
         }
         const size_t i = own + p;
-        dx[i] = dy[i] * pow(s[i], (vec)(-beta)) - factor * x[i] * sum;
+        dx[i] = dy[i] * POWER(s[i]) - factor * x[i] * sum;
     }
 }
