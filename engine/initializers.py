@@ -94,6 +94,10 @@ class Initializer:
         return _uniform(seed, layer, shape, half_width, step=1)
 
 
+ZEROS = Initializer("zeros")
+ONES = Initializer("ones")
+
+
 def parse(value: Any) -> Initializer:
     """Return the initialiser of an `init:` setting: NAME or {NAME: settings}.
 

@@ -48,6 +48,7 @@ class Plan:
         self.outputs: list[Array] = []
         self.forward: list[Stage] = []
         self.backward: list[Stage] = []
+        self.tracking: list[Stage] = []
         self.bounds = self._bind_forward(training)
         self.z = self.outputs[-1]
         self.losses = backend.empty(n, (1,))
@@ -73,6 +74,8 @@ class Plan:
                 parameters = self.network.arrays_of(layer)
                 io = Bound(xs, y, parameters, training, self.n)
                 self.forward += layer.forward(backend, io)
+                if training:
+                    self.tracking += layer.track(backend, io)
                 bounds.append(io)
             self.outputs.append(y)
         return bounds
@@ -149,6 +152,12 @@ class Plan:
             stage()
         self._guard()
         return self._read_losses()
+
+    @computing()
+    def track(self) -> None:
+        """Keep what the layers saw of the batch that was learned last."""
+        for stage in self.tracking:
+            stage()
 
     def _start_loss(self, t: np.ndarray) -> None:
         classes = t.dtype.kind in "iu"

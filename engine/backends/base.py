@@ -49,6 +49,17 @@ def in_order(stages: Iterable[Stage]) -> Stage:
     return run
 
 
+@dataclass(frozen=True)
+class Norm:
+    """What channels are normalised by: flat arrays (C,), and ε. None: γ = 1, β = 0."""
+
+    mean: Array
+    variance: Array
+    gamma: Array | None
+    beta: Array | None
+    epsilon: float
+
+
 @dataclass
 class State:
     """What stages read at run time. seed and step key the random numbers."""
@@ -179,6 +190,40 @@ class Backend(ABC):
     @abstractmethod
     def pad_backward(self, dy: Array, dx: Array, g: PadGeometry) -> Stage:
         """dx = dy, summed over the places that are copies of each, overwritten."""
+
+    # Channels are the first axis after the batch: of x (n,F) each feature is one.
+
+    @abstractmethod
+    def moments(self, x: Array, mean: Array, variance: Array) -> Stage:
+        """Mean and (biased) variance of each channel of x; both flat (C,)."""
+
+    @abstractmethod
+    def normalize(self, x: Array, y: Array, by: Norm) -> Stage:
+        """y = γ (x − mean) / √(variance + ε) + β, channel by channel."""
+
+    @abstractmethod
+    def normalize_backward(
+        self,
+        x: Array,
+        dy: Array,
+        dx: Array | None,
+        dgamma: Array | None,
+        dbeta: Array | None,
+        by: Norm,
+    ) -> Stage:
+        """dx, dγ, dβ, each unless None, overwritten; by's moments are those of x."""
+
+    @abstractmethod
+    def blend(self, kept: Array, new: Array, portion: float, factor: float) -> Stage:
+        """kept ← (1 − portion) · kept + portion · factor · new; flat arrays."""
+
+    @abstractmethod
+    def softmax_forward(self, x: Array, y: Array) -> Stage:
+        """y = e^x / Σ e^x, the sum over the channels."""
+
+    @abstractmethod
+    def softmax_backward(self, y: Array, dy: Array, dx: Array) -> Stage:
+        """dx = y (dy − Σ y dy), the sum over the channels, overwritten."""
 
     @abstractmethod
     def activation_forward(

@@ -11,8 +11,13 @@ import math
 import numpy as np
 
 from engine import random
-from engine.backends import reference_padding, reference_pooling, response_norm
-from engine.backends.base import Backend, Stage, State
+from engine.backends import (
+    reference_norm,
+    reference_padding,
+    reference_pooling,
+    response_norm,
+)
+from engine.backends.base import Backend, Norm, Stage, State
 from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
 from engine.backends.memory import Memory, of_host
 from engine.backends.update import update
@@ -150,6 +155,32 @@ class Reference(Backend):
 
     def pad_backward(self, dy, dx, g: PadGeometry) -> Stage:
         return reference_padding.backward(dy, dx, g)
+
+    def moments(self, x, mean, variance) -> Stage:
+        return reference_norm.moments(x, mean, variance)
+
+    def normalize(self, x, y, by: Norm) -> Stage:
+        return reference_norm.forward(x, y, by)
+
+    def normalize_backward(self, x, dy, dx, dgamma, dbeta, by: Norm) -> Stage:
+        return reference_norm.backward(x, dy, dx, dgamma, dbeta, by)
+
+    def blend(self, kept, new, portion, factor) -> Stage:
+        def run():
+            kept[...] = (1.0 - portion) * kept + portion * factor * new
+
+        return run
+
+    def softmax_forward(self, x, y) -> Stage:
+        def run():
+            e = np.exp(x - x.max(axis=1, keepdims=True))
+            # x − x is 0, or NaN for an infinity that would be hidden.
+            y[...] = e / e.sum(axis=1, keepdims=True) + (x - x)
+
+        return run
+
+    def softmax_backward(self, y, dy, dx) -> Stage:
+        return lambda: np.copyto(dx, y * (dy - (y * dy).sum(axis=1, keepdims=True)))
 
     def activation_forward(self, x, y, function, slope) -> Stage:
         f = {

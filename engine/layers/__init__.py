@@ -9,6 +9,7 @@ from engine.layers.dense import Dense
 from engine.layers.drop import Dropout
 from engine.layers.local_response_norm import LocalResponseNorm
 from engine.layers.merge import Add, Concat, Flatten, Multiply, Reshape
+from engine.layers.norm import BatchNorm
 from engine.layers.pad import Pad
 from engine.layers.pool import AveragePool, GlobalAveragePool, MaxPool
 from engine.layers.scale import Scale
@@ -22,6 +23,7 @@ LAYERS: dict[str, type[Layer]] = {
         AveragePool,
         GlobalAveragePool,
         Pad,
+        BatchNorm,
         Activation,
         Clip,
         Dropout,

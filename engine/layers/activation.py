@@ -17,11 +17,12 @@ FUNCTIONS = {
     "sigmoid": None,
     "bipolar_sigmoid": None,
     "tanh": None,
+    "softmax": None,
 }
 
 
 class Activation(Layer):
-    r"""y = f(x) element by element; dx = f'(x) · dy, with f' from y:
+    r"""y = f(x), element by element; dx = f'(x) · dy, with f' from y:
 
     identity         y = x                          f' = 1
     relu             y = max(x, 0)                  f' = 1 if y > 0 else 0
@@ -30,7 +31,15 @@ class Activation(Layer):
     bipolar_sigmoid  y = (1 − e^-x) / (1 + e^-x)    f' = (1 − y²) / 2
     tanh             y = tanh x                     f' = 1 − y²
 
-    Source: S0 5.5.2 (identity, bipolar sigmoid), S2 (ReLU, leaky ReLU), S3 (sigmoid).
+    and, not element by element but over the C features of a vector, or over the
+    channels at each place of an image:
+
+    softmax          y_c = e^{x_c − m} / Σ_k e^{x_k − m},  m = max_k x_k (no overflow)
+                     dx_c = y_c (dy_c − Σ_k y_k dy_k)
+
+    The loss softmax_cross_entropy has its softmax in it and wants x itself (logits).
+    Source: S0 5.5.2 (identity, bipolar sigmoid), S2 (ReLU, leaky ReLU), S3 (sigmoid,
+    softmax).
     """
 
     kind = "activation"
@@ -57,12 +66,16 @@ class Activation(Layer):
 
     def forward(self, backend, io: Bound) -> list[Stage]:
         s = self.settings
+        if s["function"] == "softmax":
+            return [backend.softmax_forward(io.x, io.y)]
         return [backend.activation_forward(io.x, io.y, s["function"], s["slope"])]
 
     def backward(self, backend, io: Bound) -> list[Stage]:
         if io.dx is None:
             return []
         s = self.settings
+        if s["function"] == "softmax":
+            return [backend.softmax_backward(io.y, io.dy, io.dx)]
         return [
             backend.activation_backward(io.y, io.dy, io.dx, s["function"], s["slope"])
         ]

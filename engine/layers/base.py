@@ -130,6 +130,12 @@ class Layer:
         """Return the stages that compute io.dxs (if wanted) and io.g from io.dy."""
         return []
 
+    def track(self, backend: Backend, io: Bound) -> list[Stage]:
+        """Return the stages that keep what training saw; only a Trainer's step runs
+        them, after forward.
+        """
+        return []
+
     def multiply_adds(self) -> int:
         """Return the multiply-adds of one sample's forward pass."""
         return 0

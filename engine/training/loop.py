@@ -84,6 +84,7 @@ class Trainer:
         losses = plan.learn(x, t)
         plan.check_finite(losses, self.steps)
         self._update()
+        plan.track()
         self.steps += 1
         return losses
 

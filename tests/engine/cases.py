@@ -53,6 +53,8 @@ class Case:
         for name, old in network.parameters().items():
             drawn = random.stream(1, "init", self.name, name).normal(size=old.shape)
             values[name] = (0.4 * drawn).astype(np.float32)
+            if name.endswith("variance"):
+                values[name] = 0.5 + abs(values[name])
         network.set_parameters(values)
         return network
 
@@ -99,6 +101,12 @@ def _pad(name: str, input: list[int], n: int = 5, big: bool = False, **settings)
     return Case(
         f"pad-{name}", tuple(input), ({"pad": settings}, "flatten"), n=n, big=big
     )
+
+
+def _norm(name: str, input: list[int], n: int = 5, big: bool = False, **settings):
+    """Behind the normalisation a tanh, or its sums would be those of the targets."""
+    layers = ({"batch_norm": settings}, {"activation": "tanh"}, "flatten")
+    return Case(f"norm-{name}", tuple(input), layers, n=n, big=big)
 
 
 def _layer(name: str, entry: Any, input: tuple[int, ...] = (17,), **others: Any):
@@ -301,6 +309,30 @@ RESPONSE_NORMS = [
     _layer("local_response_norm-pieces", {"local_response_norm": {"size": 5}},
            input=(6, 41, 33), n=33, big=True),
 ]  # fmt: skip
+SOFTMAXES = [
+    _layer("softmax", {"activation": "softmax"}),
+    _layer("softmax-batch-33", {"activation": "softmax"}, n=33),
+    _layer("softmax-of-one", {"activation": "softmax"}, input=(1,), n=1),
+    _layer("softmax-image", {"activation": "softmax"}, input=(5, 3, 2), n=16),
+    _layer("softmax-maps", {"activation": "softmax"}, input=(17, 7, 5), n=33),
+]
+
+NORMS = [
+    _norm("vector", [17], n=33),
+    _norm("vector-batch-2", [6], n=2, epsilon=0.5),  # without ε dx would be 0
+    _norm("vector-long", [130], n=16),
+    _norm("one-feature", [1], n=5),
+    _norm("image", [3, 5, 4]),
+    _norm("batch-1", [3, 5, 4], n=1),
+    _norm("batch-16", [2, 7, 6], n=16),
+    _norm("one-channel", [1, 6, 5], n=33),
+    _norm("17-maps", [17, 5, 4], n=33),
+    _norm("1x1-maps", [5, 1, 1], n=33),
+    _norm("plain", [3, 5, 4], n=33, affine=False),
+    _norm("plain-vector", [6], n=5, affine=False, epsilon=0.0),
+    _norm("epsilon", [3, 5, 4], epsilon=0.5),
+    _norm("pieces", [16, 26, 24], n=33, big=True),
+]
 
 DROPOUTS = [
     _layer("dropout-vector", {"dropout": 0.5}),
@@ -426,6 +458,19 @@ WHOLE = [
         {"dropout": 0.5},
         {"dense": {"units": 4}},
     ), "softmax_cross_entropy", n=33, targets="classes"),
+    # The layers before a normalisation sum what it gives them over all the lanes.
+    Case("whole-norm", (2, 9, 7), (
+        {"conv": {"filters": 3, "kernel": 3}},
+        {"batch_norm": {"affine": False}},
+        {"activation": {"leaky_relu": 0.01}, "name": "a"},
+        {"conv": {"filters": 3, "kernel": 3, "padding": 1}},
+        {"batch_norm": {}},
+        {"add": {}, "inputs": ["batch_norm2", "a"]},
+        {"activation": "tanh"},
+        {"dense": {"units": 6, "bias": "none"}},
+        {"batch_norm": {}},
+        {"activation": "softmax"},
+    ), "squared_error", n=33),
     Case("whole-ignet", (1, 20, 15), (
         {"conv": {"filters": 8, "kernel": 9, "stride": 3}},
         {"activation": "identity"},
@@ -444,6 +489,8 @@ CASES = [
     *CLIPS,
     *SCALES,
     *RESPONSE_NORMS,
+    *SOFTMAXES,
+    *NORMS,
     *DROPOUTS,
     *CONNECTIONS,
     *MERGES,

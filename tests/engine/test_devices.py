@@ -141,6 +141,7 @@ def test_opencl_gives_the_same_bytes_on_one_and_on_two_threads():
         "input": [2, 9, 7],
         "layers": [
             {"conv": {"filters": 9, "kernel": 3, "padding": 1, "bias": "learned"}},
+            {"batch_norm": {}},
             {"activation": "tanh"},
             {"dropout": 0.3},
             {"dense": {"units": 4}},

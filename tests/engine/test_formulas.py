@@ -23,6 +23,7 @@ from tests.engine.cases import (
     POOLS,
     RESPONSE_NORMS,
     SCALES,
+    SOFTMAXES,
     Case,
     relative,
 )
@@ -166,6 +167,37 @@ def test_activation(case, reference):
     received, _, _ = outputs(case, reference)
     expected = [FUNCTIONS[name](float(z), slope) for z in case.x().ravel()]
     assert relative(received.ravel(), np.array(expected)) <= FLOAT32
+
+
+@pytest.mark.parametrize("case", SOFTMAXES, ids=lambda case: case.name)
+def test_softmax(case, reference):
+    received, _, _ = outputs(case, reference)
+    received = received.reshape(case.x().shape)
+    expected = np.empty(received.shape)
+    for n, *place in itertools.product(range(case.n), *map(range, received.shape[2:])):
+        where = n, slice(None), *place
+        powers = [math.exp(v) for v in case.x()[where]]
+        expected[where] = [p / math.fsum(powers) for p in powers]
+    assert relative(received, expected) <= FLOAT32
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([1000.0, 0.0, -1000.0], [1.0, 0.0, 0.0]),
+        ([-1000.0, -1000.0, -1000.0], [1 / 3, 1 / 3, 1 / 3]),
+        ([1000.0, 1000.0, 999.0], [0.4223188, 0.4223188, 0.1553624]),
+    ],
+)
+def test_softmax_of_large_numbers(x, expected, any_device):
+    vector = Case("large", (3,), ({"activation": "softmax"},), n=1)
+    network = vector.network(any_device)
+    np.testing.assert_allclose(network.predict([x])[0], expected, atol=1e-6)
+    gradient = network.gradients([x], [[0.0, 0.0, 1.0]])["input"]
+    dy = np.array(expected) - [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(
+        gradient[0], expected * (dy - (dy * expected).sum()), atol=1e-6
+    )
 
 
 def test_add_and_concat(reference):

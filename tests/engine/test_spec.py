@@ -92,6 +92,8 @@ def dense(name: str | None = None, inputs: Any = None, **changes: Any):
         ({"average_pool": {"size": 2}}, (1, 4, 3)),
         ({"global_average_pool": {}}, (1,)),
         ({"activation": "relu"}, (1, 8, 6)),
+        ({"activation": "softmax"}, (1, 8, 6)),
+        ({"batch_norm": {}}, (1, 8, 6)),
         ({"dropout": 0.5}, (1, 8, 6)),
         ("flatten", (48,)),
         ({"reshape": {"shape": [4, 2, 6]}}, (4, 2, 6)),
@@ -273,6 +275,27 @@ BAD = {
         r"pad1\): edge takes no value, received 1.0",
     ),
     "pad-on-vector": (spec(DENSE, {"pad": {"padding": 1}}), "pad " + IMAGE),
+    # batch_norm
+    "norm-unknown": (
+        spec({"batch_norm": {"momentun": 0.1}}),
+        r"layers\[0\] batch_norm \(batch_norm1\): .*'momentun' \(did you mean",
+    ),
+    "norm-momentum": (
+        spec({"batch_norm": {"momentum": 1.5}}),
+        r"batch_norm1\): momentum: expected a number in \[0.0, 1.0\], received 1.5",
+    ),
+    "norm-epsilon": (
+        spec({"batch_norm": {"epsilon": -1e-5}}),
+        r"batch_norm1\): epsilon: .*received -1e-05",
+    ),
+    "norm-affine": (
+        spec({"batch_norm": {"affine": 1}}),
+        r"batch_norm1\): affine: expected true or false, received 1",
+    ),
+    "norm-number": (
+        spec({"batch_norm": 0.9}),
+        r"batch_norm1\): expected settings by name, received 0.9",
+    ),
     # more of conv
     "conv-dilation": (spec(conv(dilation=0)), "dilation: .*received 0"),
     "conv-groups": (spec(conv(groups=2)), r"groups must divide .*\(=1\) .*\(=2\)"),
@@ -382,6 +405,7 @@ BAD = {
     "activation-unknown": (spec({"activation": "rleu"}), r"\(did you mean 'relu'\?\)"),
     "activation-none": (spec("activation"), "expected the name of an activation"),
     "activation-slope": (spec({"activation": {"relu": 0.1}}), "relu has no slope"),
+    "softmax-slope": (spec({"activation": {"softmax": 1}}), "softmax has no slope"),
     "slope-negative": (spec({"activation": {"leaky_relu": -1}}), "leaky_relu: .*-1"),
     "slope-text": (spec({"activation": {"leaky_relu": "a"}}), "leaky_relu: .*'a'"),
     "dropout-all": (

@@ -26,6 +26,7 @@ SPEC = {
         {"conv": {"filters": 16, "kernel": 3, "padding": "same", "bias": "learned"}},
         {"activation": "relu"},
         {"conv": {"filters": 16, "kernel": [2, 3], "stride": 2, "groups": 2}},
+        {"batch_norm": {}},
         {"activation": {"leaky_relu": 0.1}},
         {"max_pool": {"size": 3, "stride": 2, "padding": 1}},
         {"dropout": 0.3},
@@ -219,7 +220,7 @@ def test_blas_keeps_to_one_thread_within_workers(opened):
 def pieces(request, monkeypatch):
     if request.param == "many small pieces":
         monkeypatch.setattr(chunks, "_LEAST_WORK", 1 << 12)
-        monkeypatch.setattr(chunks, "_ELEMENTS", 1 << 8)
+        monkeypatch.setattr(chunks, "ELEMENTS", 1 << 8)
         monkeypatch.setattr(convolution, "_COLUMNS", 1 << 12)
 
 

@@ -18,9 +18,11 @@ from engine.backends.opencl import (
     convolution,
     dense,
     masks,
+    norm,
     padding,
     pooling,
     response_norm,
+    softmax,
     update,
 )
 from engine.backends.opencl.program import Programs
@@ -216,6 +218,24 @@ class OpenCL(Backend):
 
     def pad_backward(self, dy, dx, g):
         return padding.backward(self, dy, dx, g)
+
+    def moments(self, x, mean, variance):
+        return norm.moments(self, x, mean, variance)
+
+    def normalize(self, x, y, by):
+        return norm.forward(self, x, y, by)
+
+    def normalize_backward(self, x, dy, dx, dgamma, dbeta, by):
+        return norm.backward(self, x, dy, dx, dgamma, dbeta, by)
+
+    def blend(self, kept, new, portion, factor):
+        return norm.blend(self, kept, new, portion, factor)
+
+    def softmax_forward(self, x, y):
+        return softmax.forward(self, x, y)
+
+    def softmax_backward(self, y, dy, dx):
+        return softmax.backward(self, y, dy, dx)
 
     def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
         number = _FUNCTIONS.index(function)

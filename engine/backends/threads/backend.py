@@ -24,6 +24,7 @@ from engine.backends.threads import (
     chunks,
     convolution,
     masks,
+    norm,
     padding,
     pooling,
     update,
@@ -94,6 +95,15 @@ class Threads(Reference):
 
     def pad_backward(self, dy, dx, g):
         return padding.backward(self, dy, dx, g)
+
+    def moments(self, x, mean, variance):
+        return norm.moments(self, x, mean, variance)
+
+    def normalize(self, x, y, by):
+        return norm.forward(self, x, y, by)
+
+    def normalize_backward(self, x, dy, dx, dgamma, dbeta, by):
+        return norm.backward(self, x, dy, dx, dgamma, dbeta, by)
 
     # Dense layers are cut along the longer side of the weights, so that no sum is cut.
 

@@ -8,7 +8,8 @@
    so one `vec` holds one feature of LANES samples, a block. Whatever the geometry, LANES
    samples are computed by one instruction. The lanes behind sample n - 1 are padding:
    they hold finite numbers that no sum ever takes in, because the gradient that the loss
-   writes there is 0.
+   writes there is 0. Where a kernel sums something else over samples, or what it writes
+   there would be neither, it masks them by `real_lanes`.
 
    A work-group is one work-item: on a CPU device it is a loop body that runs on one core,
    and the vector instructions come from `vec`. Work-items own their outputs; sums run in
@@ -33,6 +34,12 @@ typedef JOIN(uint, LANES) uvec;
 #define OUT __global vec *restrict
 #define NUMBERS_IN __global const float *restrict
 #define NUMBERS_OUT __global float *restrict
+
+/* Which lanes of a block hold one of the n samples. */
+static inline ivec real_lanes(const size_t block, const uint n) {
+    const ivec lane = (ivec)LANE;
+    return lane + (int)(block * LANES) < (ivec)(int)n;
+}
 
 /* The sum of the lanes, in a fixed tree. */
 static inline float lane_sum(vec v) {

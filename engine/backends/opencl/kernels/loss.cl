@@ -5,11 +5,6 @@
    outputs in order. Lanes behind the last sample get loss 0 and gradient 0: from here on they add
    nothing to any sum. dz is written only if `wanted`. */
 
-static inline ivec real_lanes(const size_t block, const uint n) {
-    const ivec lane = (ivec)LANE;
-    return lane + (int)(block * LANES) < (ivec)(int)n;
-}
-
 #define BEGIN                                          \
     const size_t block = get_global_id(0);             \
     const ivec real = real_lanes(block, n);           \

@@ -1,0 +1,131 @@
+"""Batch normalisation: sums of each sample's channels first, then over the samples.
+
+A piece is a few samples, so that what is read twice is still in the cache. Sums over
+the samples are NumPy's own, in float64.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.backends.base import Norm, Stage, in_order
+from engine.backends.threads import chunks
+
+if TYPE_CHECKING:
+    from engine.backends.threads.backend import Threads
+
+Array = np.ndarray
+
+
+def moments(backend: Threads, x: Array, mean: Array, variance: Array) -> Stage:
+    """Return the stage mean = 1/M Σ x, variance = 1/M Σ (x − mean)².
+
+    As every sample has as many values, the mean is that of the samples' means, and the
+    variance is that of their means and the mean of theirs. No large mean is ever
+    squared.
+    """
+    x = _maps(x)
+    n, channels, places = x.shape
+    means, variances = (backend.empty(n, (channels,)) for _ in range(2))
+
+    def run(samples: slice, worker: int) -> None:
+        xs = x[samples]
+        centred = backend.room(worker, "norm", xs.shape)
+        means[samples] = xs.mean(axis=2)  # NumPy sums by halves: little is rounded off
+        np.subtract(xs, means[samples, :, None], out=centred)
+        variances[samples] = np.einsum("ncp,ncp->nc", centred, centred) / places
+
+    def combine() -> None:
+        centre = means.mean(axis=0, dtype=np.float64)
+        between = ((means - centre) ** 2).mean(axis=0)
+        mean[...] = centre
+        variance[...] = variances.mean(axis=0, dtype=np.float64) + between
+
+    return in_order([backend.stage(run, _pieces(x)), combine])
+
+
+def forward(backend: Threads, x: Array, y: Array, by: Norm) -> Stage:
+    """Return the stage y = γ (x − mean) / √(variance + ε) + β."""
+    x, y = _maps(x), _maps(y)
+
+    def run(samples: slice, worker: int) -> None:
+        ys = y[samples]
+        np.subtract(x[samples], by.mean[:, None], out=ys)
+        ys *= _slope(by)[:, None]
+        if by.beta is not None:
+            ys += by.beta[:, None]
+
+    return backend.stage(run, _pieces(x))
+
+
+def backward(
+    backend: Threads,
+    x: Array,
+    dy: Array,
+    dx: Array | None,
+    dgamma: Array | None,
+    dbeta: Array | None,
+    by: Norm,
+) -> Stage:
+    """Return the stage of dγ = Σ dy x̂, dβ = Σ dy, and dx."""
+    x, dy = _maps(x), _maps(dy)
+    n, channels, _ = x.shape
+    # Of each sample: Σ dy and Σ dy (x − mean); then of the batch.
+    totals, alongs = (backend.empty(n, (channels,)) for _ in range(2))
+    total, along = (backend.flat(channels) for _ in range(2))
+
+    def sums(samples: slice, worker: int) -> None:
+        dys = dy[samples]
+        centred = backend.room(worker, "norm", dys.shape)
+        np.subtract(x[samples], by.mean[:, None], out=centred)
+        np.sum(dys, axis=2, out=totals[samples])
+        np.einsum("ncp,ncp->nc", dys, centred, out=alongs[samples])
+
+    def combine() -> None:
+        inverse = 1.0 / np.sqrt(by.variance + np.float32(by.epsilon))
+        total[...] = totals.sum(axis=0, dtype=np.float64)
+        along[...] = alongs.sum(axis=0, dtype=np.float64) * inverse
+        if dgamma is not None:
+            dgamma[...], dbeta[...] = along, total
+
+    stages = [backend.stage(sums, _pieces(x)), combine]
+    if dx is not None:
+        dx = _maps(dx)
+        stages.append(_data(backend, x, dy, dx, total, along, by))
+    return in_order(stages)
+
+
+def _data(
+    backend: Threads, x: Array, dy: Array, dx: Array, total: Array, along: Array,
+    by: Norm,
+) -> Stage:  # fmt: skip
+    """Return the stage dx = γ / (M √(variance + ε)) · (M dy − Σ dy − x̂ Σ dy x̂)."""
+    count = np.float32(x.size // x.shape[1])
+
+    def run(samples: slice, worker: int) -> None:
+        dxs = dx[samples]
+        inverse = 1.0 / np.sqrt(by.variance + np.float32(by.epsilon))
+        np.subtract(x[samples], by.mean[:, None], out=dxs)
+        dxs *= (-inverse * along / count)[:, None]
+        dxs -= (total / count)[:, None]
+        dxs += dy[samples]
+        dxs *= _slope(by)[:, None]
+
+    return backend.stage(run, _pieces(x))
+
+
+def _slope(by: Norm) -> Array:
+    """Return γ / √(variance + ε), (C,)."""
+    deviation = np.sqrt(by.variance + np.float32(by.epsilon))
+    return (np.float32(1.0) if by.gamma is None else by.gamma) / deviation
+
+
+def _pieces(x: Array) -> list[slice]:
+    return chunks.cut(len(x), max(chunks.ELEMENTS // x[0].size, 1))
+
+
+def _maps(array: Array) -> Array:
+    """Return (n, C, ...) as (n, C, places), without copying."""
+    return array.reshape(*array.shape[:2], -1)
