@@ -220,7 +220,7 @@ def test_blas_keeps_to_one_thread_within_workers(opened):
 def pieces(request, monkeypatch):
     if request.param == "many small pieces":
         monkeypatch.setattr(chunks, "_LEAST_WORK", 1 << 12)
-        monkeypatch.setattr(chunks, "ELEMENTS", 1 << 8)
+        monkeypatch.setattr(chunks, "_ELEMENTS", 1 << 8)
         monkeypatch.setattr(convolution, "_COLUMNS", 1 << 12)
 
 

@@ -20,9 +20,9 @@ from tests.engine.cases import relative
 SPEC = {
     "input": [1, 8, 7],
     "layers": [
-        {"conv": {"filters": 4, "kernel": 3, "padding": "same"}},
-        {"batch_norm": {}},
+        {"conv": {"filters": 4, "kernel": 3, "padding": "same", "bias": "learned"}},
         {"activation": "relu"},
+        {"batch_norm": {}},
         {"max_pool": {"size": 2}},
         {"dropout": 0.25},
         {"dense": {"units": 3}},

@@ -14,7 +14,7 @@ MOST_PIECES = 16
 # piece to a thread costs.
 _LEAST_WORK = 1 << 21
 # Elements of a piece of an element-by-element stage: three such arrays fit a cache.
-ELEMENTS = 1 << 16
+_ELEMENTS = 1 << 16
 
 
 def cut(count: int, size: int) -> list[slice]:
@@ -24,12 +24,17 @@ def cut(count: int, size: int) -> list[slice]:
 
 def cut_elements(count: int) -> list[slice]:
     """Return the pieces of an array of `count` numbers."""
-    return cut(count, ELEMENTS)
+    return cut(count, _ELEMENTS)
 
 
 def cut_samples(n: int, features: int) -> list[slice]:
     """Return the pieces of a batch of n samples of so many numbers each."""
-    return cut(n, max(ELEMENTS // features, -(-n // MOST_PIECES), 1))
+    return cut(n, max(_ELEMENTS // features, -(-n // MOST_PIECES), 1))
+
+
+def cut_small(n: int, features: int) -> list[slice]:
+    """Return pieces of a batch that stay in a cache however large the batch is."""
+    return cut(n, max(_ELEMENTS // features, 1))
 
 
 def cut_work(count: int, work: int, most: int = MOST_PIECES) -> list[slice]:

@@ -123,7 +123,7 @@ def _slope(by: Norm) -> Array:
 
 
 def _pieces(x: Array) -> list[slice]:
-    return chunks.cut(len(x), max(chunks.ELEMENTS // x[0].size, 1))
+    return chunks.cut_small(len(x), x[0].size)
 
 
 def _maps(array: Array) -> Array:
