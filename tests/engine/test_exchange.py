@@ -144,7 +144,7 @@ def saved(reference, path, **changes) -> None:
     [
         (
             {"engine.spec": None},
-            "its spec is missing, the file holds batch_norm1.beta, .* conv1.weight, dense",
+            "its spec is missing, the file holds batch_norm1.beta, .* conv1.weight, d",
         ),
         ({"engine.spec": "{"}, "not a network of this engine|JSONDecodeError"),
         ({"engine.spec": "[" * 100_000}, "not a network of this engine|Recursion"),
