@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,6 +35,7 @@ PURPOSES = {
     "bootstrap": 10,
     "erase": 11,
     "noise": 12,
+    "mixup": 13,
 }
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -137,27 +139,71 @@ def _box_muller(raw: np.ndarray) -> np.ndarray:
     return np.sqrt(-2.0 * np.log1p(-u[..., 0::2])) * np.cos(2 * np.pi * u[..., 1::2])
 
 
+class Streams:
+    """Runs of numbers for several things that have names: row i is the i-th's own.
+
+    counter = (block, 0, hash of the names): what is drawn for one thing never depends
+    on what was drawn for another. Use `streams(...)` to make one.
+    """
+
+    def __init__(self, key: tuple[int, int], names: Sequence[tuple[object, ...]]):
+        self._key = key
+        tails = b"".join(_digest(n) for n in names)
+        self._tails = np.frombuffer(tails, "<u4").reshape(len(names), 2)
+        self._blocks = np.zeros(len(names), np.int64)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def bits(self, count: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return uint32 (rows, count); only the streams of `rows` move on."""
+        blocks = -(-count // 4)
+        counter = np.zeros((len(self._blocks[rows]), blocks, 4), np.uint32)
+        counter[..., 0] = self._blocks[rows, None] + np.arange(blocks)
+        counter[..., 2:] = self._tails[rows, None]
+        self._blocks[rows] += blocks
+        return philox(counter, self._key).reshape(len(counter), 4 * blocks)[:, :count]
+
+    def uniform(
+        self, size: tuple[int, ...], rows: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """Return float64 (rows, *size) in [0, 1)."""
+        raw = self.bits(math.prod(size), rows)
+        return (raw.astype(np.float64) * 2.0**-32).reshape(len(raw), *size)
+
+    def normal(self, size: tuple[int, ...]) -> np.ndarray:
+        """Return float64 (n, *size), standard normal."""
+        return _box_muller(self.bits(2 * math.prod(size))).reshape(len(self), *size)
+
+    def choice_mask(self, n: int, portion: float) -> np.ndarray:
+        """Return bool (streams, n), each row round(portion · n) random places True."""
+        order = np.argsort(self.bits(n), axis=1, kind="stable")
+        mask = np.zeros(order.shape, bool)
+        np.put_along_axis(mask, order[:, : round(portion * n)], True, axis=1)
+        return mask
+
+
+def streams(seed: int, purpose: str, names: Sequence[tuple[object, ...]]) -> Streams:
+    """Return the streams of (seed, purpose, names[i]), each as `stream` gives it."""
+    return Streams(key_of(seed, purpose), names)
+
+
+def _digest(names: tuple[object, ...]) -> bytes:
+    text = "\0".join(f"{type(n).__name__}:{n}" for n in names)
+    return hashlib.sha256(text.encode()).digest()[:8]
+
+
 class Stream:
     """A run of numbers for one thing that has a name (a drawing, a copy of it).
 
-    counter = (block, 0, hash of the names): what is drawn for one name never depends
-    on what was drawn for another. Use `stream(...)` to make one.
+    As one row of `Streams`. Use `stream(...)` to make one.
     """
 
     def __init__(self, key: tuple[int, int], names: tuple[object, ...]):
-        text = "\0".join(f"{type(n).__name__}:{n}" for n in names)
-        digest = hashlib.sha256(text.encode()).digest()
-        self._key = key
-        self._tail = np.frombuffer(digest[:8], "<u4")
-        self._block = 0
+        self._one = Streams(key, [names])
 
     def _bits(self, count: int) -> np.ndarray:
-        blocks = -(-count // 4)
-        counter = np.zeros((blocks, 4), np.uint32)
-        counter[:, 0] = np.arange(self._block, self._block + blocks, dtype=np.uint32)
-        counter[:, 2:] = self._tail
-        self._block += blocks
-        return philox(counter, self._key).reshape(-1)[:count]
+        return self._one.bits(count)[0]
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size=None):
         """Return float64 in [low, high), one number or an array of `size`."""
@@ -184,9 +230,28 @@ class Stream:
 
     def choice_mask(self, n: int, portion: float) -> np.ndarray:
         """Return bool (n,) with exactly round(portion · n) random places True."""
-        mask = np.zeros(n, bool)
-        mask[self.permutation(n)[: round(portion * n)]] = True
-        return mask
+        return self._one.choice_mask(n, portion)[0]
+
+    def beta(self, a: float, b: float) -> float:
+        """Return one number from Beta(a, b), both above 0: G_a / (G_a + G_b)."""
+        return (1 + math.tanh((self._log_gamma(a) - self._log_gamma(b)) / 2)) / 2
+
+    def _log_gamma(self, a: float) -> float:
+        """Return ln of one number from the gamma distribution of shape a, scale 1.
+
+        a ≥ 1: d = a − 1/3, v = (1 + z / √(9 d))³; d v is taken if v > 0 and
+        ln u < z² / 2 + d − d v + d ln v; a < 1: that of a + 1, times u^(1/a).
+        Source: G. Marsaglia, W. W. Tsang, "A simple method for generating gamma
+        variables", ACM TOMS 26 (2000).
+        """
+        if a < 1:
+            return self._log_gamma(a + 1) + math.log(1 - self.uniform()) / a
+        d = a - 1 / 3
+        while True:
+            z, u = self.normal(), 1 - self.uniform()
+            v = (1 + z / math.sqrt(9 * d)) ** 3
+            if v > 0 and math.log(u) < z * z / 2 + d - d * v + d * math.log(v):
+                return math.log(d * v)
 
 
 def stream(seed: int, purpose: str, *names: object) -> Stream:

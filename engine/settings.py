@@ -78,6 +78,27 @@ def number(low: float, high: float, *, open_high: bool = False) -> Callable:
     return check
 
 
+def interval(low: float, high: float) -> Callable:
+    """Return (a, b) of [a, b], finite numbers with low ≤ a ≤ b ≤ high."""
+    inner = number(low, high)
+
+    def check(value: Any) -> tuple[float, float]:
+        try:
+            a, b = value
+            a, b = inner(a), inner(b)
+        except (TypeError, ValueError):
+            a, b = 1.0, 0.0
+        if a > b or isinstance(value, str):
+            raise _refuse(
+                f"two numbers [a, b], the first not above the second, in "
+                f"[{low}, {high}]",
+                value,
+            )
+        return a, b
+
+    return check
+
+
 def pair(low: int) -> Callable:
     """One integer for both directions, or [vertical, horizontal]; each at least low."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.augment import geometry, noise, pipeline
 from engine.errors import InputError, SpecError
-from engine.random import stream
+from engine.random import stream, streams
 
 SIZE = (58, 36)
 STEPS = [
@@ -80,8 +80,8 @@ def test_warp_refuses_other_shapes():
 
 
 def test_noise_takes_the_portion_and_both_signs():
-    drawn = noise.draw_noise(stream(0, "augment", "a", 1), SIZE, 0.25, 0.1)
-    assert drawn.dtype == np.float32 and drawn.shape == SIZE
+    drawn = noise.draw_noise(streams(0, "augment", [("a", 1)]), SIZE, 0.25, 0.1)
+    assert drawn.dtype == np.float32 and drawn.shape == (1, *SIZE)
     assert np.count_nonzero(drawn) == round(0.1 * 58 * 36)
     assert set(np.unique(drawn)) == {np.float32(-0.25), 0, np.float32(0.25)}
     assert 0.3 < np.mean(drawn[drawn != 0] > 0) < 0.7

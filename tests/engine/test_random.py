@@ -62,6 +62,48 @@ def test_streams_are_independent_of_each_other():
     assert set(values.tolist()) == {2, 3, 4}
 
 
+def test_many_streams_at_once_are_the_streams():
+    names = [("a", 1), ("b", 1), ("a", 2)]
+    many = random.streams(3, "augment", names)
+    alone = [random.stream(3, "augment", *name) for name in names]
+    for size in [(5,), (2, 3), (0,), ()]:
+        drawn = many.uniform(size)
+        expected = np.array([one.uniform(size=size) for one in alone])
+        np.testing.assert_array_equal(drawn, expected)
+    np.testing.assert_array_equal(
+        many.normal((4,)), [one.normal(size=4) for one in alone]
+    )
+    np.testing.assert_array_equal(
+        many.choice_mask(9, 0.4), [one.choice_mask(9, 0.4) for one in alone]
+    )
+
+
+def test_a_draw_for_some_streams_leaves_the_others_alone():
+    many = random.streams(3, "augment", [("a",), ("b",), ("c",)])
+    first, _, third = (random.stream(3, "augment", name) for name in "abc")
+    some = many.uniform((6,), np.array([0, 2]))
+    expected = [first.uniform(size=6), third.uniform(size=6)]
+    np.testing.assert_array_equal(some, expected)
+    then = many.uniform((3,))
+    np.testing.assert_array_equal(then[2], third.uniform(size=3))
+    np.testing.assert_array_equal(
+        then[1], random.stream(3, "augment", "b").uniform(size=3)
+    )
+
+
+@pytest.mark.parametrize("a, b", [(0.1, 0.1), (1, 1), (0.4, 2.5), (8, 8)])
+def test_beta_has_its_distribution(a, b):
+    stats = pytest.importorskip("scipy.stats")
+    drawn = [random.stream(0, "mixup", i).beta(a, b) for i in range(1000)]
+    assert min(drawn) >= 0 and max(drawn) <= 1
+    assert stats.kstest(drawn, stats.beta(a, b).cdf).pvalue > 0.01
+
+
+def test_beta_of_tiny_shapes_is_one_end_or_the_other():
+    drawn = {random.stream(0, "mixup", i).beta(1e-4, 1e-4) for i in range(50)}
+    assert drawn == {0.0, 1.0}
+
+
 @pytest.mark.parametrize(
     "seed, purpose, text",
     [(-1, "init", "seed: expected 0"), (0, "fun", "expected one of")],

@@ -14,6 +14,7 @@ from scripts.lib.files import write_npz
 from tests.conftest import ROOT
 
 RECIPES = ROOT / "config/augmentations"
+SCHEMAS = ROOT / "workflow/schemas"
 
 
 def _load(path):
@@ -111,6 +112,14 @@ def test_a_wrong_step_is_named_with_its_file(small, tmp_path):
         make_copies(
             small.images, small.labels, recipe, "smoke", 0, tmp_path / "copies.npz"
         )
+
+
+def test_the_schema_knows_every_step_and_setting():
+    schema = yaml.safe_load((SCHEMAS / "augmentation.schema.yaml").read_text("utf-8"))
+    steps = schema["properties"]["steps"]["items"]["properties"]
+    assert {name: set(step["properties"]) for name, step in steps.items()} == {
+        name: set(table) for name, table in pipeline.SETTINGS.items()
+    }
 
 
 def test_the_largest_set_takes_seconds():
