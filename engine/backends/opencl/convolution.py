@@ -62,7 +62,7 @@ def backward_weights(
     g: ConvGeometry,
 ) -> Stage:
     """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b."""
-    if winograd.fits(backend, g):
+    if winograd.fits_weights(backend, g):
         stages = [winograd.backward_weights(backend, x, dy, dw, g)]
     else:
         stages = [_direct_weights(backend, x, dy, dw, g)]

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 _LEAST_CHANNELS = 8
 # Filters, and channels, whose sums of the weights' gradient one work-item holds.
 _MOST_BLOCK = 32
-# Tiles over which these sums stay in registers.
-_TILES = 8
-# Shards of the tiles: with the six rows of a tile enough for the device's cores; and
-# how many tiles make it worth while to begin one.
-_SHARDS, _LEAST_TILES = 8, 32
+# Tiles that are transformed at a time before their products are summed.
+_TILES = 2
+# Shards of the tiles: enough for the device's cores; and how many tiles make it worth
+# while to begin one.
+_SHARDS, _LEAST_TILES = 16, 8
 # Most of what a map that is no multiple of 4 wide may add.
 _MOST_WASTE = 1.7
 
 
 def fits(backend: OpenCL, g: ConvGeometry) -> bool:
-    """Return whether a convolution is computed this way, forward and backward.
+    """Return whether y and dx are computed this way.
 
-    By its geometry and the device's local memory alone.
+    By the geometry and the device's local memory alone.
     """
     if (g.kernel, g.stride, g.dilation, g.groups) != ((3, 3), (1, 1), (1, 1), 1):
         return False
@@ -36,8 +36,20 @@ def fits(backend: OpenCL, g: ConvGeometry) -> bool:
         return False
     if max(_waste(g.out_height, g.out_width), _waste(g.height, g.width)) > _MOST_WASTE:
         return False
-    vectors = max(36 * 2 * (g.channels + g.filters), 6 * _MOST_BLOCK * _MOST_BLOCK * 2)
+    vectors = 36 * 2 * (g.channels + g.filters + 2)
     return vectors * 4 * backend.lanes <= backend.local_memory
+
+
+def fits_weights(backend: OpenCL, g: ConvGeometry) -> bool:
+    """Return whether dw is computed this way: vectors must hold channels, too."""
+    if not fits(backend, g) or g.channels % backend.lanes:
+        return False
+    lanes, filters = backend.lanes, _block(g.filters, 1)
+    across = _block(g.channels, lanes) // lanes
+    vectors = 36 * (
+        lanes + 1 + _TILES * lanes * across + _TILES * filters + 4 + filters * across
+    )
+    return vectors * 4 * lanes <= backend.local_memory
 
 
 def _waste(height: int, width: int) -> float:
@@ -83,13 +95,11 @@ def backward_weights(
 
     The sum is cut into shards of tiles by the batch and the geometry alone.
     """
-    filters, channels = (_block(count) for count in (g.filters, g.channels))
-    tall, wide = (
-        _largest_divisor(count, most)
-        for count, most in ((filters, backend.tile // 3), (channels, 2))
-    )
+    filters, channels = _block(g.filters, 1), _block(g.channels, backend.lanes)
+    wide = _largest_divisor(channels // backend.lanes, 2)
     definitions = _definitions(g) | {
-        "OT": tall, "CT": wide, "FB": filters, "CB": channels, "TT": 1, "TC": _TILES,
+        "OT": _largest_divisor(filters, backend.tile // (1 + wide)), "CT": wide,
+        "FB": filters, "CB": channels, "TT": 1, "TC": _TILES,
     }  # fmt: skip
     tiles = x.blocks * -(-g.out_width // 4) * -(-g.out_height // 4)
     each = max(-(-tiles // _SHARDS), _LEAST_TILES)
@@ -97,15 +107,15 @@ def backward_weights(
     shards = -(-tiles // each)
     partial = backend.flat(shards * 36 * g.filters * g.channels)
     programs, files = backend.programs, ("winograd",)
-    items = shards * (g.filters // filters) * (g.channels // channels) * 6
+    items = shards * (g.filters // filters) * (g.channels // channels)
     return in_order([
         backend.launch(
             programs.kernel(files, "winograd_weights", **definitions), items,
             x, dy, partial, *map(np.uint32, (x.blocks, each)),
         ),
         backend.launch(
-            programs.kernel(files, "winograd_weights_end", **definitions), g.filters,
-            partial, dw, np.uint32(shards),
+            programs.kernel(files, "winograd_weights_end", **definitions),
+            g.filters * g.channels // backend.lanes, partial, dw, np.uint32(shards),
         ),
     ])  # fmt: skip
 
@@ -155,13 +165,13 @@ def _tile(backend: OpenCL, g: ConvGeometry) -> tuple[int, int]:
     return min(range(1, min(g.filters, backend.tile // tiles) + 1), key=cost), tiles
 
 
-def _block(count: int) -> int:
+def _block(count: int, multiple: int) -> int:
     """Return how many of so many filters or channels one work-item sums for."""
-    return _largest_divisor(count, _MOST_BLOCK)
+    return multiple * _largest_divisor(count // multiple, _MOST_BLOCK // multiple)
 
 
 def _largest_divisor(count: int, most: int) -> int:
     return next(d for d in range(min(count, most), 0, -1) if count % d == 0)
 
 
-__all__ = ["backward_data", "backward_weights", "fits", "forward"]
+__all__ = ["backward_data", "backward_weights", "fits", "fits_weights", "forward"]

@@ -77,10 +77,11 @@ KERNEL winograd_filters(NUMBERS_IN w, NUMBERS_OUT u) {
         }
 }
 
-/* v[k · STRIDE] = element k of Bᵀ d B for the tile of `map` (H × W) at row ih, column iw. */
+/* v[k · step] = element k of Bᵀ d B for the tile of `map` (H × W) at row ih, column iw;
+   with `inside` it lies wholly on the map. */
 static inline __attribute__((always_inline)) void
-input_tile(IN map, const int ih, const int iw, __local vec *v, const size_t stride) {
-    const int inside = ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W;
+input_tile(IN map, const int ih, const int iw, __local vec *v, const size_t step,
+           const int inside) {
     vec e[6][6];
 #pragma unroll
     for (int j = 0; j < 6; j++) {
@@ -100,7 +101,7 @@ input_tile(IN map, const int ih, const int iw, __local vec *v, const size_t stri
         vec row[6];
         INPUT(row, e[r][0], e[r][1], e[r][2], e[r][3], e[r][4], e[r][5])
 #pragma unroll
-        for (int s = 0; s < 6; s++) v[(r * 6 + s) * stride] = row[s];
+        for (int s = 0; s < 6; s++) v[(r * 6 + s) * step] = row[s];
     }
 }
 
@@ -123,7 +124,8 @@ output_tile(__local const vec *m, const size_t stride, const float bias, OUT map
         OUTPUT(row, e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5])
 #pragma unroll
         for (int j = 0; j < 4; j++)
-            if (oh + i < OH && ow + j < OW) map[(oh + i) * OW + ow + j] = row[j] + bias;
+            if ((OH % 4 == 0 || oh + i < OH) && (OW % 4 == 0 || ow + j < OW))
+                map[(oh + i) * OW + ow + j] = row[j] + bias;
     }
 }
 
@@ -160,9 +162,14 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
     for (int begin = 0; begin < TILES; begin += TT) {
         const int first = min(begin, TILES - TT);
         for (size_t c = 0; c < C; c++)
-            for (int t = 0; t < TT; t++)
-                input_tile(x + c * H * W, 4 * row - PT, 4 * (first + t) - PL,
-                           v + c * TT + t, V_STEP);
+            for (int t = 0; t < TT; t++) {
+                const int ih = 4 * row - PT, iw = 4 * (first + t) - PL;
+                IN map = x + c * H * W;
+                if (ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W)
+                    input_tile(map, ih, iw, v + c * TT + t, V_STEP, 1);
+                else
+                    input_tile(map, ih, iw, v + c * TT + t, V_STEP, 0);
+            }
         for (size_t k = 0; k < 36; k++)
             for (size_t tile = 0; tile < F_TILES; tile++) {
                 const size_t f0 = min(tile * OT, (size_t)(F - OT));
@@ -178,181 +185,188 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
 
 /* --- the gradient of the filters -------------------------------------------------------
 
-   Element k = (r, s) of the sum over tiles and samples is kept for each pair of filter
-   and channel, so one work-item takes one r, FB filters, CB channels and one shard of
-   the samples and tile rows: what it sums into, 6 · FB · CB vectors, stays in the cache.
-   OT × CT sums are held in registers over TC tiles of a row. */
+   For each element k the sum over tiles and samples is a product, too: of the filters'
+   A dY Aᵀ (FB × samples) and the channels' Bᵀ d B (samples × CB). Here the samples are
+   what is summed over, so a vector holds channels: tiles of the input are turned, LANES
+   channels at a time. One work-item takes FB filters, CB channels and one shard of the
+   tiles, TC tiles at a time; OT × CT vectors of sums are held in registers. */
 
 #ifndef FB
 #define FB OT
-#define CB 1
+#define CB LANES
 #define CT 1
 #define TC 1
 #endif
+#define CV (CB / LANES)
+#define D_STEP (FB * TC + 2)
+#define T_STEP (TC * LANES * CV + 2)
 
-__constant float input_rows[6][6] = {
-    {4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-    {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}}; /* Bᵀ */
-__constant float output_rows[6][4] = {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1},
-                                      {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}; /* A */
-
-/* v[s · step] = element (r, s) of Bᵀ d B. */
+/* m[k · step] = element k of A dY Aᵀ for the tile of `map` (OH × OW) at row oh, column ow. */
 static inline __attribute__((always_inline)) void
-input_row(IN map, const int r, const int ih, const int iw, __local vec *v,
-          const size_t step) {
-    vec e[6], row[6];
+gradient_tile(IN map, const int oh, const int ow, __local vec *m, const size_t step) {
+    vec e[6][4];
 #pragma unroll
-    for (int j = 0; j < 6; j++) e[j] = ZERO;
-    for (int i = 0; i < 6; i++) {
-        const float factor = input_rows[r][i];
-        if (factor == 0.0f || ih + i < 0 || ih + i >= H) continue;
-        IN line = map + (ih + i) * W + iw;
-        if (iw >= 0 && iw + 6 <= W)
+    for (int j = 0; j < 4; j++) {
+        vec d[4];
 #pragma unroll
-            for (int j = 0; j < 6; j++) e[j] += factor * line[j];
-        else
-#pragma unroll
-            for (int j = 0; j < 6; j++)
-                if (iw + j >= 0 && iw + j < W) e[j] += factor * line[j];
+        for (int i = 0; i < 4; i++)
+            d[i] = (OH % 4 == 0 || oh + i < OH) && (OW % 4 == 0 || ow + j < OW)
+                       ? map[(oh + i) * OW + ow + j]
+                       : ZERO;
+        const vec even = d[0] + d[2], odd = d[1] + d[3];
+        const vec even2 = d[0] + 4.0f * d[2], odd2 = 2.0f * d[1] + 8.0f * d[3];
+        e[0][j] = d[0];
+        e[1][j] = even + odd;
+        e[2][j] = even - odd;
+        e[3][j] = even2 + odd2;
+        e[4][j] = even2 - odd2;
+        e[5][j] = d[3];
     }
-    INPUT(row, e[0], e[1], e[2], e[3], e[4], e[5])
 #pragma unroll
-    for (int s = 0; s < 6; s++) v[s * step] = row[s];
+    for (int r = 0; r < 6; r++) {
+        const vec even = e[r][0] + e[r][2], odd = e[r][1] + e[r][3];
+        const vec even2 = e[r][0] + 4.0f * e[r][2], odd2 = 2.0f * e[r][1] + 8.0f * e[r][3];
+        m[(r * 6) * step] = e[r][0];
+        m[(r * 6 + 1) * step] = even + odd;
+        m[(r * 6 + 2) * step] = even - odd;
+        m[(r * 6 + 3) * step] = even2 + odd2;
+        m[(r * 6 + 4) * step] = even2 - odd2;
+        m[(r * 6 + 5) * step] = e[r][3];
+    }
 }
 
-/* m[s · step] = element (r, s) of A dY Aᵀ. */
+/* to[i · step] = lane i of all LANES vectors of `from`. Each round shuffles two halves
+   into one another, as a pack of cards; after log2 LANES rounds the block is turned. */
 static inline __attribute__((always_inline)) void
-output_row(IN map, const int r, const int oh, const int ow, __local vec *m,
-           const size_t step) {
-    vec e[4];
+turn(__local const vec *from, __local vec *to, const size_t step) {
+    vec a[LANES], b[LANES];
 #pragma unroll
-    for (int j = 0; j < 4; j++) e[j] = ZERO;
-    for (int i = 0; i < 4 && oh + i < OH; i++) {
-        const float factor = output_rows[r][i];
-        if (factor == 0.0f) continue;
+    for (int i = 0; i < LANES; i++) a[i] = from[i];
 #pragma unroll
-        for (int j = 0; j < 4; j++)
-            if (ow + j < OW) e[j] += factor * map[(oh + i) * OW + ow + j];
+    for (int n = 1; n < LANES; n *= 2) {
+#pragma unroll
+        for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i].even = a[i].lo;
+            b[2 * i].odd = a[i + LANES / 2].lo;
+            b[2 * i + 1].even = a[i].hi;
+            b[2 * i + 1].odd = a[i + LANES / 2].hi;
+        }
+#pragma unroll
+        for (int i = 0; i < LANES; i++) a[i] = b[i];
     }
-    const vec even = e[0] + e[2], odd = e[1] + e[3];
-    const vec even2 = e[0] + 4.0f * e[2], odd2 = 2.0f * e[1] + 8.0f * e[3];
-    m[0] = e[0];
-    m[step] = even + odd;
-    m[2 * step] = even - odd;
-    m[3 * step] = even2 + odd2;
-    m[4 * step] = even2 - odd2;
-    m[5 * step] = e[3];
+#pragma unroll
+    for (int i = 0; i < LANES; i++) to[i * step] = a[i];
 }
 
-/* total[o][c] += Σ_t m[o][t] v[c][t] over `count` tiles. */
+/* total[o][c] += Σ_q m[o][q] v[q][c] for OT filters, CT vectors of channels, `count`
+   samples. */
 static inline __attribute__((always_inline)) void
-outer_product(__local const vec *m, __local const vec *v, __local vec *total,
-              const int count) {
+sample_product(__local const float *m, __local const vec *v, __local vec *total,
+               const int count) {
     vec acc[OT][CT];
 #pragma unroll
     for (int o = 0; o < OT; o++)
 #pragma unroll
-        for (int c = 0; c < CT; c++) acc[o][c] = total[o * CB + c];
-    for (int t = 0; t < count; t++)
+        for (int c = 0; c < CT; c++) acc[o][c] = total[o * CV + c];
+    for (int q = 0; q < count; q++)
 #pragma unroll
         for (int o = 0; o < OT; o++) {
-            const vec d = m[o * TC + t];
+            const vec d = (vec)m[o * TC * LANES + q];
 #pragma unroll
-            for (int c = 0; c < CT; c++) acc[o][c] += d * v[c * TC + t];
+            for (int c = 0; c < CT; c++) acc[o][c] += d * v[q * CV + c];
         }
 #pragma unroll
     for (int o = 0; o < OT; o++)
 #pragma unroll
-        for (int c = 0; c < CT; c++) total[o * CB + c] = acc[o][c];
-}
-
-/* v[i] = the sum of the lanes of v[i], in a fixed tree, for as many i as there are lanes:
-   afterwards lane i of v[0]. */
-static inline __attribute__((always_inline)) vec lane_sums(vec v[LANES]) {
-#pragma unroll
-    for (int n = LANES / 2; n > 0; n /= 2)
-#pragma unroll
-        for (int i = 0; i < n; i++)
-            v[i] = (vec)(v[2 * i].even + v[2 * i].odd, v[2 * i + 1].even + v[2 * i + 1].odd);
-    return v[0];
+        for (int c = 0; c < CT; c++) total[o * CV + c] = acc[o][c];
 }
 
 /* Shard s takes the tiles from s · each on, of all `blocks` · TILE_ROWS · TILES; partial
    [shard][k][f][c]. */
 KERNEL winograd_weights(IN x, IN dy, NUMBERS_OUT partial, const uint blocks,
                         const uint each) {
-    __local vec v[6 * (CB * TC + 2)];
-    __local vec m[6 * (FB * TC + 2)];
-    __local vec total[6 * FB * CB];
+    __local vec some[36 * (LANES + 1)]; /* LANES channels of one tile, to be turned */
+    __local vec v[36 * T_STEP];
+    __local vec m[36 * D_STEP];
+    __local vec total[36 * FB * CV];
     size_t id = get_global_id(0);
-    const int r = id % 6;
-    id /= 6;
     const size_t c0 = id % (C / CB) * CB;
     id /= C / CB;
     const size_t f0 = id % (F / FB) * FB;
     const size_t shard = id / (F / FB);
     const size_t last = min((shard + 1) * each, (size_t)blocks * TILE_ROWS * TILES);
-    for (size_t i = 0; i < 6 * FB * CB; i++) total[i] = ZERO;
+    for (size_t i = 0; i < 36 * FB * CV; i++) total[i] = ZERO;
     for (size_t first = shard * each; first < last; first += TC) {
         const int count = min((size_t)TC, last - first);
         for (int t = 0; t < count; t++) {
             const size_t tile = first + t;
             const size_t block = tile / (TILE_ROWS * TILES);
             const int oh = 4 * (tile / TILES % TILE_ROWS), ow = 4 * (tile % TILES);
-            for (size_t c = 0; c < CB; c++)
-                input_row(x + (block * C + c0 + c) * H * W, r, oh - PT, ow - PL,
-                          v + c * TC + t, CB * TC + 2);
-            for (size_t f = 0; f < FB; f++)
-                output_row(dy + (block * F + f0 + f) * OH * OW, r, oh, ow,
-                           m + f * TC + t, FB * TC + 2);
-        }
-        for (size_t s = 0; s < 6; s++)
-            for (size_t f = 0; f < FB; f += OT)
-                for (size_t c = 0; c < CB; c += CT)
-                    outer_product(m + s * (FB * TC + 2) + f * TC,
-                                  v + s * (CB * TC + 2) + c * TC,
-                                  total + (s * FB + f) * CB + c, count);
-    }
-    for (size_t s = 0; s < 6; s++)
-        for (size_t f = 0; f < FB; f++) {
-            NUMBERS_OUT out = partial + ((shard * 36 + r * 6 + s) * F + f0 + f) * C + c0;
-            __local const vec *sums = total + (s * FB + f) * CB;
-            size_t c = 0;
-            for (; c + LANES <= CB; c += LANES) {
-                vec some[LANES];
-#pragma unroll
-                for (int i = 0; i < LANES; i++) some[i] = sums[c + i];
-                JOIN(vstore, LANES)(lane_sums(some), 0, out + c);
+            const int ih = oh - PT, iw = ow - PL;
+            const int inside = ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W;
+            for (size_t c = 0; c < CB; c += LANES) {
+                IN map = x + (block * C + c0 + c) * H * W;
+                for (size_t i = 0; i < LANES; i++)
+                    if (inside)
+                        input_tile(map + i * H * W, ih, iw, some + i, LANES + 1, 1);
+                    else
+                        input_tile(map + i * H * W, ih, iw, some + i, LANES + 1, 0);
+                for (size_t k = 0; k < 36; k++)
+                    turn(some + k * (LANES + 1), v + k * T_STEP + t * LANES * CV + c / LANES,
+                         CV);
             }
-            for (; c < CB; c++) out[c] = lane_sum(sums[c]);
+            for (size_t f = 0; f < FB; f++)
+                gradient_tile(dy + (block * F + f0 + f) * OH * OW, oh, ow,
+                              m + f * TC + t, D_STEP);
         }
+        for (size_t k = 0; k < 36; k++)
+            for (size_t f = 0; f < FB; f += OT)
+                for (size_t c = 0; c < CV; c += CT)
+                    sample_product((__local const float *)(m + k * D_STEP + f * TC),
+                                   v + k * T_STEP + c, total + (k * FB + f) * CV + c,
+                                   count * LANES);
+    }
+    for (size_t k = 0; k < 36; k++)
+        for (size_t f = 0; f < FB; f++)
+            for (size_t c = 0; c < CV; c++)
+                JOIN(vstore, LANES)(total[(k * FB + f) * CV + c], c,
+                                    partial + ((shard * 36 + k) * F + f0 + f) * C + c0);
 }
 
-/* Gᵀ applied to six numbers. */
-static inline void filter_sums(float g[3], const float e[6]) {
-    const float near = e[1] + e[2], far = e[3] + e[4];
-    g[0] = 0.25f * e[0] - near * (1.0f / 6.0f) + far * (1.0f / 24.0f);
-    g[1] = (e[2] - e[1]) * (1.0f / 6.0f) + (e[3] - e[4]) * (1.0f / 12.0f);
-    g[2] = (far - near) * (1.0f / 6.0f) + e[5];
-}
+/* Gᵀ applied to six vectors. */
+#define FILTER_SUMS(g, e0, e1, e2, e3, e4, e5)                                            \
+    {                                                                                     \
+        const vec near = e1 + e2, far = e3 + e4;                                          \
+        g[0] = 0.25f * e0 - near * (1.0f / 6.0f) + far * (1.0f / 24.0f);                  \
+        g[1] = (e2 - e1) * (1.0f / 6.0f) + (e3 - e4) * (1.0f / 12.0f);                    \
+        g[2] = (far - near) * (1.0f / 6.0f) + e5;                                         \
+    }
 
-/* dw = Gᵀ (Σ_shard partial) G, the shards in order; one work-item: one filter. */
-KERNEL winograd_weights_end(NUMBERS_IN partial, NUMBERS_OUT dw, const uint shards) {
-    const size_t f = get_global_id(0);
-    for (size_t c = 0; c < C; c++) {
-        float sum[6][6], h[6][3], g[3];
-        for (int k = 0; k < 36; k++) {
-            float total = 0.0f;
+/* dw = Gᵀ (Σ_shard partial) G, the shards in order; one work-item: LANES channels of one
+   filter. */
+KERNEL winograd_weights_end(IN partial, NUMBERS_OUT dw, const uint shards) {
+    const size_t at = get_global_id(0); /* f · C / LANES + c / LANES */
+    vec h[6][3], row[3];
+#pragma unroll
+    for (int s = 0; s < 6; s++) {
+        vec e[6];
+#pragma unroll
+        for (int r = 0; r < 6; r++) {
+            e[r] = ZERO;
             for (size_t shard = 0; shard < shards; shard++)
-                total += partial[((shard * 36 + k) * F + f) * C + c];
-            sum[k / 6][k % 6] = total;
+                e[r] += partial[(shard * 36 + r * 6 + s) * F * (C / LANES) + at];
         }
-        for (int r = 0; r < 6; r++) filter_sums(h[r], sum[r]);
+        FILTER_SUMS(row, e[0], e[1], e[2], e[3], e[4], e[5])
+#pragma unroll
+        for (int i = 0; i < 3; i++) h[s][i] = row[i];
+    }
+    float lanes[LANES];
+    for (int i = 0; i < 3; i++) {
+        FILTER_SUMS(row, h[0][i], h[1][i], h[2][i], h[3][i], h[4][i], h[5][i])
         for (int j = 0; j < 3; j++) {
-            const float column[6] = {h[0][j], h[1][j], h[2][j],
-                                     h[3][j], h[4][j], h[5][j]};
-            filter_sums(g, column);
-            for (int i = 0; i < 3; i++) dw[(f * C + c) * 9 + i * 3 + j] = g[i];
+            JOIN(vstore, LANES)(row[j], 0, lanes);
+            for (int l = 0; l < LANES; l++)
+                dw[(at * LANES + l) * 9 + i * 3 + j] = lanes[l];
         }
     }
 }
