@@ -199,7 +199,7 @@ class Network:
         return x
 
     def predict(self, x: Any, *, batch_size: int = 256) -> np.ndarray:
-        """Return the outputs, float32 (N, K): values, or logits of a classifier.
+        """Return the outputs, float32 (N, ...): values, or logits of a classifier.
 
         x: float32 (N, C, H, W) or (N, F).
         """
@@ -256,13 +256,13 @@ class Network:
         return gradients | {"input": self.backend.get(plan.dx)}
 
     def check_targets(self, t: Any, n: int) -> np.ndarray:
-        """Return the targets of n samples: int (n, 1) classes or float (n, K) values.
+        """Return the targets of n samples: int (n, 1) classes or float (n, ...) values.
 
         Raises: InputError if number, shape, type or range do not fit.
         """
         if n == 0:
             raise InputError("input: expected at least one sample, received none")
-        return self.loss_function.check_targets(t, n, self.output_shape[0])
+        return self.loss_function.check_targets(t, n, self.output_shape)
 
     def summary(self) -> str:
         """Return a text: layer, output shape, parameters, multiply-adds, bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -134,7 +135,7 @@ class Plan:
     def run_loss(self, t: np.ndarray) -> np.ndarray:
         """Return the samples' losses, float64 (n,); in training also compute dz.
 
-        t is what `Loss.check_targets` returned: int (n, 1) classes or float (n, K).
+        t is what `Loss.check_targets` returned: int (n, 1) classes or float (n, ...).
         """
         self._start_loss(t)
         return self._read_losses()
@@ -164,7 +165,7 @@ class Plan:
         if classes not in self._loss_stages:
             self._loss_stages[classes] = self._loss_stage(classes)
         target, stage = self._loss_stages[classes]
-        self.backend.put(target, t)
+        self.backend.put(target, t.reshape(self.n, -1))
         stage()
 
     def _read_losses(self) -> np.ndarray:
@@ -172,13 +173,14 @@ class Plan:
 
     def _loss_stage(self, classes: bool) -> tuple[Array, Stage]:
         loss = self.network.loss_function
-        width = 1 if classes else self.network.output_shape[0]
-        target = self.backend.empty(self.n, (width,))
+        count = math.prod(self.network.output_shape)
+        target = self.backend.empty(self.n, (1 if classes else count,))
         kind = loss.name + ("_classes" if classes else "")
+        z, dz = self.backend.reshape(self.z, (count,)), self.dz
+        if dz is not None:
+            dz = self.backend.reshape(dz, (count,))
         scale = loss.scale(self.n)
-        return target, self.backend.loss(
-            kind, self.z, target, self.dz, self.losses, scale
-        )
+        return target, self.backend.loss(kind, z, target, dz, self.losses, scale)
 
     def check_finite(self, losses: np.ndarray, step: int) -> None:
         """Raise NumericsError naming the layer at fault if a loss is not finite."""

@@ -32,7 +32,14 @@ def read_spec(spec: Any) -> tuple[Shape, list[Layer], losses.Loss]:
         if key not in spec:
             raise SpecError(f"model: the key {key!r} is missing")
     shape = _input_shape(spec["input"])
-    return shape, _layers(spec["layers"], shape), losses.parse(spec["loss"])
+    layers, loss = _layers(spec["layers"], shape), losses.parse(spec["loss"])
+    last = layers[-1]
+    if loss.takes_classes() and len(last.out_shape) != 1:
+        raise last.fail(
+            f"with the loss {loss.name} the last layer must give (classes,), received "
+            f"{last.out_shape}; end with a dense, flatten or global_average_pool layer"
+        )
+    return shape, layers, loss
 
 
 def _input_shape(value: Any) -> Shape:
@@ -119,11 +126,6 @@ def _layers(entries: Any, shape: Shape) -> list[Layer]:
     for layer in layers[:-1]:
         if layer.index not in used:
             raise layer.fail("no layer takes its output")
-    if len(layers[-1].out_shape) != 1:
-        raise layers[-1].fail(
-            f"the last layer must give (outputs,), received {layers[-1].out_shape}; "
-            "end with a dense or flatten layer"
-        )
     return layers
 
 

@@ -323,6 +323,12 @@ def _mean_absolute_error(z, t):
     return abs(z - t).mean(axis=1), np.sign(z - t) / z.shape[1]
 
 
+def _binary_cross_entropy(z, t):
+    losses = np.maximum(z, 0.0) - z * t + np.log1p(np.exp(-abs(z)))
+    sigmoid = 0.5 * (1.0 + np.tanh(0.5 * z))
+    return losses.mean(axis=1), (sigmoid - t) / z.shape[1]
+
+
 def _softmax_cross_entropy(z, t):
     shifted = z - z.max(axis=1, keepdims=True)
     total = np.exp(shifted).sum(axis=1, keepdims=True)
@@ -338,6 +344,7 @@ _LOSSES = {
     "squared_error": _squared_error,
     "mean_squared_error": _mean_squared_error,
     "mean_absolute_error": _mean_absolute_error,
+    "binary_cross_entropy": _binary_cross_entropy,
     "softmax_cross_entropy": _softmax_cross_entropy,
     "softmax_cross_entropy_classes": _softmax_cross_entropy_classes,
 }

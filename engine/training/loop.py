@@ -230,7 +230,7 @@ class _Run:
         loss, outputs = self.network.evaluate(x, t)
         value = loss
         if self.score is not None:
-            value = float(self.score(outputs, t[:, 0] if t.shape[1] == 1 else t))
+            value = float(self.score(outputs, t[:, 0] if t.shape[1:] == (1,) else t))
         if self.stopping.see(value, self.passes_done):
             self.best_parameters = self.backend.get_flat(self.network.flat)
         return {"validation_loss": loss, "validation_score": value}

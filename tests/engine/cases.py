@@ -26,8 +26,9 @@ class Case:
     """A network, a batch of n samples and what its targets are.
 
     targets: values; far (values that no output comes near, for kinks at the target);
-    classes; soft (probabilities). big: too slow for finite differences, whose shapes
-    the small ones cover; it is there to be cut into several pieces.
+    classes; soft (probabilities); portions (each in [0, 1]). big: too slow for finite
+    differences, whose shapes the small ones cover; it is there to be cut into several
+    pieces.
     """
 
     name: str
@@ -70,16 +71,18 @@ class Case:
             grid += 0.25 / size
         return grid.astype(np.float32).reshape(self.n, *self.input)
 
-    def t(self, outputs: int) -> np.ndarray:
-        """Return targets for so many outputs."""
+    def t(self, *shape: int) -> np.ndarray:
+        """Return targets for outputs of this shape, without the batch."""
         stream = random.stream(3, "noise", self.name)
         if self.targets == "classes":
-            return stream.integers(0, outputs, size=self.n)
-        values = stream.normal(size=(self.n, outputs))
+            return stream.integers(0, *shape, size=self.n)
+        values = stream.normal(size=(self.n, *shape))
         if self.targets == "far":
             values = np.where(values > 0, 60.0 + values, values - 60.0)
         if self.targets == "soft":
             values = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+        if self.targets == "portions":
+            values = 1.0 / (1.0 + np.exp(-values))
         return values.astype(np.float32)
 
 
@@ -441,10 +444,35 @@ LOSSES = [
     _loss("mean_squared_error-1", "mean_squared_error", 1, n=33),
     _loss("mean_absolute_error", "mean_absolute_error", 10, "far"),
     _loss("mean_absolute_error-1", "mean_absolute_error", 1, "far", n=1),
+    _loss("binary_cross_entropy", "binary_cross_entropy", 10, "portions"),
+    _loss("binary_cross_entropy-1", "binary_cross_entropy", 1, "portions", n=33),
+    _loss(
+        "binary_cross_entropy-sum",
+        {"binary_cross_entropy": {"reduction": "sum"}},
+        17,
+        "portions",
+        n=1,
+    ),
     _loss("cross_entropy-classes", "softmax_cross_entropy", 10, "classes", n=33),
     _loss("cross_entropy-soft", "softmax_cross_entropy", 17, "soft"),
     _loss("cross_entropy-values", "softmax_cross_entropy", 5, "values"),
     _loss("cross_entropy-1", "softmax_cross_entropy", 1, "classes"),
+    *(
+        Case(
+            f"loss-image-{loss}",
+            (2, 3, 5),
+            ({"activation": "identity"},),
+            loss,
+            n,
+            targets,
+        )
+        for loss, n, targets in (
+            ("squared_error", 33, "values"),
+            ("mean_squared_error", 1, "values"),
+            ("mean_absolute_error", 16, "far"),
+            ("binary_cross_entropy", 5, "portions"),
+        )
+    ),
 ]
 
 WHOLE = [
@@ -471,6 +499,12 @@ WHOLE = [
         {"batch_norm": {}},
         {"activation": "softmax"},
     ), "squared_error", n=33),
+    Case("whole-image-to-image", (2, 9, 7), (
+        {"conv": {"filters": 5, "kernel": 3, "stride": 2, "padding": 1}},
+        {"activation": "tanh"},
+        {"conv": {"filters": 3, "kernel": 3, "padding": "same", "bias": "learned",
+                  "padding_mode": "edge"}},
+    ), "binary_cross_entropy", n=33, targets="portions"),
     Case("whole-ignet", (1, 20, 15), (
         {"conv": {"filters": 8, "kernel": 9, "stride": 3}},
         {"activation": "identity"},

@@ -22,7 +22,7 @@ def agree(layers: Any, theirs: Callable, device, shape=(5, 13, 11)) -> None:
     loss = {"squared_error": {"reduction": "sum"}}
     case = Case(f"{layers}", shape, layers, loss, n=9)
     network = case.network(device)
-    x, t = case.x(), case.t(network.output_shape[0])
+    x, t = case.x(), case.t(*network.output_shape)
 
     inputs = torch.tensor(x, requires_grad=True)
     outputs = theirs(inputs).flatten(1)

@@ -26,7 +26,7 @@ def outputs_in_training(network, case: Case, step: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_device_computes_what_the_reference_does(case, device, reference):
     ours, definition = case.network(device), case.network(reference)
-    x, t = case.x(), case.t(definition.output_shape[0])
+    x, t = case.x(), case.t(*definition.output_shape)
 
     assert relative(ours.predict(x), definition.predict(x)) <= FLOAT32_FORWARD
     expected_loss = definition.loss(x, t)
@@ -95,7 +95,7 @@ def test_of_equal_maxima_the_first_in_row_order_takes_the_gradient(any_device):
 def test_second_batch_leaves_nothing_of_the_first(case, opened):
     """Scratch arrays are used again: the same input must give the same bytes."""
     network = case.network(opened("threads"))
-    x, t = case.x(), case.t(network.output_shape[0])
+    x, t = case.x(), case.t(*network.output_shape)
     first = network.gradients(x, t)
     network.gradients(x[::-1] * 3.0, t)
     again = network.gradients(x, t)

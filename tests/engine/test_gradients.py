@@ -27,7 +27,7 @@ def learned(network: engine.Network) -> set[str]:
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_reference_agrees_with_finite_differences(case, reference):
     network = case.network(reference)
-    errors = gradient_check(network, case.x(), case.t(network.output_shape[0]))
+    errors = gradient_check(network, case.x(), case.t(*network.output_shape))
     assert set(errors) == learned(network) | {"input"}
     for name, error in errors.items():
         assert error <= FINITE_DIFFERENCES, f"{name}: {error:.1e}"

@@ -104,7 +104,7 @@ def dense(name: str | None = None, inputs: Any = None, **changes: Any):
     ],
 )
 def test_output_shapes(layer, shape):
-    _, layers, _ = read_spec(spec(layer, "flatten"))
+    _, layers, _ = read_spec(spec(layer))
     assert layers[0].out_shape == shape
 
 
@@ -467,7 +467,11 @@ BAD = {
         r"layers\[0\] repeat\.layers\[0\] conv \(conv2\): the kernel \(4, 4\)",
     ),
     # the end
-    "ends-in-image": (spec(conv()), r"conv1\): the last layer must give \(outputs,\)"),
+    "classes-of-an-image": (
+        spec(conv(), loss="softmax_cross_entropy"),
+        r"layers\[0\] conv \(conv1\): with the loss softmax_cross_entropy the last "
+        r"layer must give \(classes,\), received \(2, 6, 4\); end with a dense",
+    ),
     "loss-unknown": (spec(DENSE, loss="mean_squared_eror"), r"'mean_squared_error'\?"),
     "loss-none": (spec(DENSE, loss=None), "loss: expected the name of a loss"),
     "loss-two": (spec(DENSE, loss={"a": 1, "b": 2}), "loss: expected the name of a"),

@@ -319,7 +319,7 @@ class OpenCL(Backend):
     def loss(self, kind, z, t, dz, losses, scale):
         outputs = z.features
         kernel = self.programs.kernel(("loss",), kind, K=outputs, TARGETS=t.features)
-        each = 1.0 / outputs if kind.startswith("mean_") else 1.0
+        each = 1.0 if kind == "squared_error" else 1.0 / outputs
         # Without a gradient to write, softmax still needs no second array:
         # `wanted` is 0.
         return self.launch(

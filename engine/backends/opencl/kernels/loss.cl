@@ -2,8 +2,8 @@
 
    Formulas: engine/losses.py. z, t, dz (n, K), losses (n, 1) as in common.cl; class
    targets are (n, 1), numbers as floats. One work-item: a block of samples, over all K
-   outputs in order. Lanes behind the last sample get loss 0 and gradient 0: from here on they add
-   nothing to any sum. dz is written only if `wanted`. */
+   outputs in order. Lanes behind the last sample get loss 0 and gradient 0: from here on
+   they add nothing to any sum. dz is written only if `wanted`. */
 
 #define BEGIN                                          \
     const size_t block = get_global_id(0);             \
@@ -14,13 +14,13 @@
     vec sum = ZERO;
 #define MASKED(v) select(ZERO, v, real)
 
-/* Σ_k TERM(z - t) · each and its derivative STEP(z - t). */
+/* Σ_k TERM · each and its derivative STEP, of a = z[k], b = t[k], e = a - b. */
 #define PER_OUTPUT(name, TERM, STEP)                                                  \
     KERNEL name(IN z, IN t, OUT dz, OUT losses, const uint n, const float scale,      \
                 const float each, const int wanted) {                                 \
         BEGIN                                                                         \
         for (size_t k = 0; k < K; k++) {                                              \
-            const vec e = z[k] - t[k];                                                \
+            const vec a = z[k], b = t[k], e = a - b;                                  \
             sum += (TERM);                                                            \
             if (wanted) dz[k] = MASKED(scale * each * (STEP));                        \
         }                                                                             \
@@ -30,6 +30,8 @@
 PER_OUTPUT(squared_error, 0.5f * e * e, e)
 PER_OUTPUT(mean_squared_error, e * e, 2.0f * e)
 PER_OUTPUT(mean_absolute_error, fabs(e), sign(e))
+PER_OUTPUT(binary_cross_entropy, fmax(a, ZERO) - a * b + log1p(exp(-fabs(a))),
+           0.5f + 0.5f * tanh(0.5f * a) - b)
 
 /* m = max z, total = Σ e^{z − m}; leaves e^{z − m} in dz if wanted. */
 #define SOFTMAX                                                                \
