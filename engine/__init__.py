@@ -3,7 +3,7 @@
 On OpenCL devices, on CPU threads, and, as the definition of both, in plain NumPy.
 """
 
-from engine import exchange
+from engine import exchange, metrics
 from engine.devices import Device, devices, open_device
 from engine.errors import (
     CheckpointError,
@@ -32,5 +32,6 @@ __all__ = [
     "devices",
     "exchange",
     "load",
+    "metrics",
     "open_device",
 ]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import engine
-from scripts.lib import cli, metrics
+from engine import metrics
+from scripts.lib import cli
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.samples import Part, Samples
 from scripts.train import add_data_arguments

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import engine
+from engine import metrics
 from engine.training import checkpoint as checkpoints
-from scripts.lib import cli, metrics
+from scripts.lib import cli
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.models import load_model
 from scripts.lib.samples import Samples

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
-from scripts.lib import metrics
+from engine import metrics
 from scripts.lib.samples import Part
 
 # Penalties tried, in ascending order of strength; the validation part chooses, as it
