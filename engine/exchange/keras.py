@@ -13,8 +13,8 @@ Keras keeps maps as (H, W, C) and features before units; here maps are (C, H, W)
 k = (c·H + i)·W + j, it is π(k) = (i·W + j)·C + c; behind other layers π(k) = k.
 
 Only numbers are loaded: the spec must describe the same network. Keras's defaults to
-keep in mind: batch normalisation has epsilon 0.001, LeakyReLU a slope of 0.3 (Keras 3:
-negative_slope 0.3), and `same` pads as `padding: same` does here.
+keep in mind: batch normalisation has epsilon 0.001 and momentum 0.99 (here 0.01, the
+portion that is new), LeakyReLU a slope of 0.3; `same` pads as `padding: same` does.
 """
 
 from __future__ import annotations
@@ -193,6 +193,13 @@ def _reordered(
 
 def _keras_places(network: Network, index: int) -> np.ndarray:
     """Return π: the places in Keras of our features, of layer `index` (-1: input)."""
+    for layer in network.layers[: index + 1]:
+        if layer.kind == "reshape":
+            raise InputError(
+                f"{layer.place}: Keras's order is (height, width, channels), so behind "
+                "a reshape its features are others than here; set those layers' "
+                "parameters yourself"
+            )
     layer = network.layers[index] if index >= 0 else None
     shape = network.input_shape if layer is None else layer.out_shape
     places = np.arange(int(np.prod(shape)))

@@ -29,17 +29,27 @@ SPEC = {
         },
         {"activation": "relu"},
         {"conv": {"filters": 8, "kernel": 3, "groups": 4, "bias": "learned"}},
+        {"batch_norm": {"epsilon": 0.001}},
         {"activation": "tanh"},
         "flatten",
         {"dropout": 0.5},
+        {"batch_norm": {"epsilon": 0.001}},
         {"dense": {"units": 6}},
         {"activation": "relu"},
         {"dense": {"units": 3, "bias": "none"}},
     ],
     "loss": "softmax_cross_entropy",
 }
-KINDS = ["conv2d", "depthwise_conv2d", "dense", "dense_1"]
-OURS = ["conv1", "conv2", "dense1", "dense2"]
+LAYERS = {  # Keras's class and number -> our layer
+    "conv2d": "conv1",
+    "depthwise_conv2d": "conv2",
+    "batch_normalization": "batch_norm1",
+    "batch_normalization_1": "batch_norm2",
+    "dense": "dense1",
+    "dense_1": "dense2",
+}
+OURS = list(LAYERS.values())
+NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def model(seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
@@ -47,29 +57,41 @@ def model(seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
     shapes = {
         "entry": {"kernel": (3, 2, 3, 4), "bias": (4,)},
         "middle": {"depthwise_kernel": (3, 3, 4, 2), "bias": (8,)},
+        "norm": dict.fromkeys(NORM, (8,)),
+        "flat_norm": dict.fromkeys(NORM, (5 * 3 * 8,)),
         "hidden": {"kernel": (5 * 3 * 8, 6), "bias": (6,)},
         "top": {"kernel": (6, 3)},
     }
     generator = np.random.Generator(np.random.PCG64(seed))
     return {
         layer: {
-            name: generator.uniform(-0.5, 0.5, shape).astype(np.float32)
-            for name, shape in variables.items()
+            name: drawn(generator, name, shape) for name, shape in variables.items()
         }
         for layer, variables in shapes.items()
     }
 
 
+def drawn(generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    low = 0.5 if name == "moving_variance" else -0.5
+    return generator.uniform(low, low + 1, shape).astype(np.float32)
+
+
 def forward(x: np.ndarray, weights: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
     """Return the logits as Keras computes them, x (n, H, W, C), in float64."""
-    entry, middle, hidden, top = weights.values()
+    entry, middle, norm, flat_norm, hidden, top = weights.values()
     # `same`: of the odd rest (kernel width 2) nothing goes to the left.
     x = np.pad(x, ((0, 0), (1, 1), (0, 1), (0, 0)))
     x = np.maximum(conv(x, entry["kernel"]) + entry["bias"], 0)
-    x = np.tanh(depthwise(x, middle["depthwise_kernel"]) + middle["bias"])
-    x = x.reshape(len(x), -1)
+    x = depthwise(x, middle["depthwise_kernel"]) + middle["bias"]
+    x = np.tanh(normalised(x, **norm))
+    x = normalised(x.reshape(len(x), -1), **flat_norm)
     x = np.maximum(x @ hidden["kernel"].astype(float) + hidden["bias"], 0)
     return x @ top["kernel"].astype(float)
+
+
+def normalised(x, gamma, beta, moving_mean, moving_variance) -> np.ndarray:
+    sd = np.sqrt(moving_variance.astype(float) + 0.001)
+    return gamma * (x - moving_mean) / sd + beta
 
 
 def windows(x: np.ndarray, kernel: np.ndarray):
@@ -144,7 +166,7 @@ def write_names(group, key: str, names: list[str], chunks: bool) -> None:
 
 def fill_keras3(file, weights, *, named: bool) -> None:
     """Write Keras 3's layout: numbered variables below /layers/CLASS_NUMBER/vars."""
-    for kind, (layer, variables) in zip(KINDS, weights.items(), strict=True):
+    for kind, (layer, variables) in zip(LAYERS, weights.items(), strict=True):
         group = file.create_group(f"layers/{kind}/vars")
         if named:
             group.attrs["name"] = layer
@@ -210,14 +232,13 @@ def test_a_model_within_a_model(h5py, tmp_path):
     weights = model()
     first = dict(list(weights.items())[:2])
     with h5py.File(tmp_path / "legacy.h5", "w") as file:
-        fill_legacy(file, {"base": {}, "hidden": weights["hidden"], "top": {}})
+        others = {name: weights[name] for name in list(weights)[2:]}
+        fill_legacy(file, {"base": {}} | others)
         keys = [f"{k}/{name}:0" for k, v in first.items() for name in v]
         file["base"].attrs["weight_names"] = [key.encode() for key in keys]
         for key in keys:
             layer, name = key.removesuffix(":0").split("/")
             file["base"][key] = weights[layer][name]
-        file["top"].attrs["weight_names"] = [b"top/kernel:0"]
-        file["top"]["top/kernel:0"] = weights["top"]["kernel"]
     net = network()
     keras.load_weights(net, tmp_path / "legacy.h5")
     assert agrees(net, weights)
@@ -246,7 +267,7 @@ def test_npz_in_order_and_by_name(tmp_path):
     net = network()
     keras.load_weights(net, write_npz(tmp_path / "a.npz", weights))
     assert agrees(net, weights)
-    shuffled = {name: weights[name] for name in ("top", "middle", "hidden", "entry")}
+    shuffled = {name: weights[name] for name in sorted(weights)}
     net = network()
     names = dict(zip(OURS, weights, strict=True))
     keras.load_weights(net, write_npz(tmp_path / "b.npz", shuffled), names)
@@ -280,6 +301,17 @@ def test_a_part_of_a_network(tmp_path):
     after = net.parameters()
     assert after["dense2.weight"].tobytes() == before["dense2.weight"].tobytes()
     assert after["conv1.bias"].tolist() == weights["entry"]["bias"].tolist()
+
+
+@pytest.mark.parametrize("left_out", ["gamma", "beta"])
+def test_normalisation_without_scale_or_centre(left_out, tmp_path):
+    weights = model()
+    del weights["norm"][left_out]
+    net = network()
+    keras.load_weights(net, write_npz(tmp_path / "w.npz", weights))
+    value = {"gamma": 1.0, "beta": 0.0}[left_out]
+    weights["norm"][left_out] = np.full(8, value)
+    assert agrees(net, weights)
 
 
 # --- the order of features ----------------------------------------------------------

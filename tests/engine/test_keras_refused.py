@@ -88,6 +88,17 @@ def test_names_that_are_not_there(tmp_path):
         keras.load_weights(net, path, names, skip=["topp"])
 
 
+def test_behind_a_reshape_nothing_is_guessed(tmp_path):
+    layers = [
+        {"reshape": {"shape": [2, 3, 1]}},
+        {"dense": {"units": 1, "bias": "none"}},
+    ]
+    spec = {"input": [1, 2, 3], "layers": layers, "loss": "mean_squared_error"}
+    path = write_npz(tmp_path / "w.npz", {"dense": {"kernel": np.zeros((6, 1))}})
+    with pytest.raises(engine.InputError, match=r"reshape1\): Keras's order is \(hei"):
+        keras.load_weights(network(spec), path)
+
+
 def test_not_finite(tmp_path):
     weights = model()
     weights["top"]["kernel"][0, 0] = np.nan
