@@ -3,7 +3,7 @@
 On OpenCL devices, on CPU threads, and, as the definition of both, in plain NumPy.
 """
 
-from engine import exchange, metrics
+from engine import diagnostics, exchange, metrics
 from engine.devices import Device, devices, open_device
 from engine.errors import (
     CheckpointError,
@@ -30,6 +30,7 @@ __all__ = [
     "SpecError",
     "Trainer",
     "devices",
+    "diagnostics",
     "exchange",
     "load",
     "metrics",

@@ -3,15 +3,18 @@
 from engine.diagnostics.bounds import Bounds, bounds
 from engine.diagnostics.gradient_check import gradient_check
 from engine.diagnostics.mav import Row, Table, mav
+from engine.diagnostics.overfit import Overfit, overfit
 from engine.diagnostics.tune import Tuning, tune
 
 __all__ = [
     "Bounds",
+    "Overfit",
     "Row",
     "Table",
     "Tuning",
     "bounds",
     "gradient_check",
     "mav",
+    "overfit",
     "tune",
 ]

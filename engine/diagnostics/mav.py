@@ -105,7 +105,7 @@ def mav(network: Network, x: Any, t: Any) -> Table:
         own = network.parameters_of(layer)
         weights = _mean(own[f"{layer.name}.weight"])
         biases = own.get(f"{layer.name}.bias")
-        in_map = np.float64(network.backend.get(io.x))
+        in_map = np.float64(network.backend.get(io.scratch.get("padded", io.x)))
         delta = np.float64(network.backend.get(io.dy)) * each
         der, der_b = _derivative(network, layer, plan.bounds), _mean(delta)
         behind = rows[0] if rows else None
@@ -162,6 +162,8 @@ def _derivative(network: Network, layer: Layer, bounds: list[Bound]) -> float:
             y = np.float64(network.backend.get(bounds[behind.index].y))
             slopes = np.empty_like(y)
             s = behind.settings
+            if s["function"] == "softmax":
+                return _mean(y * (1.0 - y))  # ∂s_i/∂N_i, S0 5.4.2's footnote 2
             Reference().activation_backward(
                 y, np.ones_like(y), slopes, s["function"], s["slope"]
             )()

@@ -122,6 +122,33 @@ def test_devices_agree(loss, device, reference):
         assert ours.gradient == pytest.approx(expected.gradient, rel=1e-3)
 
 
+def test_edges_are_inputs_as_those_of_a_layer_that_pads(any_device):
+    head = {"dense": {"units": 1}}
+    conv = {"filters": 3, "kernel": 3}
+    specs = [
+        [{"conv": conv | {"padding": 1, "padding_mode": "edge"}}, head],
+        [{"pad": {"padding": 1, "mode": "edge"}}, {"conv": conv}, head],
+    ]
+    tables = []
+    for layers in specs:
+        net = network(ignet(1.0) | {"layers": layers}, any_device)
+        for name, values in net.parameters().items():
+            net.set_parameters(
+                {name: np.linspace(-0.1, 0.2, values.size).reshape(values.shape)}
+            )
+        tables.append(mav(net, sheets(), ages()).text())
+    assert tables[0] == tables[1]
+
+
+def test_softmax_has_the_derivative_of_footnote_2(reference):
+    layers = [{"dense": {"units": 3}}, {"activation": "softmax"}]
+    spec = {"input": [4], "layers": layers, "loss": "mean_squared_error"}
+    net, x = network(spec, reference), np.eye(4)
+    s = net.predict(x).astype(np.float64)
+    (row,) = mav(net, x, np.zeros((4, 3))).rows
+    assert row.der == pytest.approx((s * (1.0 - s)).mean(), rel=1e-6)
+
+
 def test_a_later_step_and_nothing_is_updated(any_device):
     net = network(ignet(4.0, 2.0), any_device)
     trainer = engine.Trainer(net, {"sgd": {"learning_rate": 0.01}})
