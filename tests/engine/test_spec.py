@@ -244,37 +244,6 @@ BAD = {
         spec(conv(kernel=11, padding=1, padding_mode="edge"), DENSE),
         r"the kernel \(11, 11\) .* larger than its padded input \(10, 8\)",
     ),
-    # pad
-    "pad-nothing": (spec({"pad": {}}), r"pad1\): the setting 'padding' is missing"),
-    "pad-negative": (
-        spec({"pad": {"padding": [1, -1]}}),
-        r"layers\[0\] pad \(pad1\): padding: .*at least 0.*received \[1, -1\]",
-    ),
-    "pad-mode": (
-        spec({"pad": {"padding": 1, "mode": "reflct"}}),
-        r"mode: .*received 'reflct' \(did you mean 'reflect'",
-    ),
-    "pad-reflect": (
-        spec({"pad": {"padding": [8, 0, 0, 0], "mode": "reflect"}}),
-        r"pad1\): reflect: the padding \(8, 0, 0, 0\) .* smaller than its input \(8, 6",
-    ),
-    "pad-reflect-width": (
-        spec({"pad": {"padding": [0, 6], "mode": "reflect"}}),
-        r"the padding \(0, 6, 0, 6\) .*smaller than its input \(8, 6\)",
-    ),
-    "pad-value": (
-        spec({"pad": {"padding": 1, "value": "x"}}),
-        r"pad1\): value: expected a number .*received 'x'",
-    ),
-    "pad-value-infinite": (
-        spec({"pad": {"padding": 1, "value": -math.inf}}),
-        "value: expected a number .*received -inf",
-    ),
-    "pad-value-edge": (
-        spec({"pad": {"padding": 1, "mode": "edge", "value": 1}}),
-        r"pad1\): edge takes no value, received 1.0",
-    ),
-    "pad-on-vector": (spec(DENSE, {"pad": {"padding": 1}}), "pad " + IMAGE),
     # batch_norm
     "norm-unknown": (
         spec({"batch_norm": {"momentun": 0.1}}),
@@ -331,76 +300,6 @@ BAD = {
         spec(dense(init=3)),
         "init: expected the name of a law .*received 3",
     ),
-    # pooling
-    "pool-too-large": (
-        spec({"max_pool": {"size": 9}}),
-        r"window \(9, 9\) .* larger .*\(8, 6\)",
-    ),
-    "pool-size": (spec({"max_pool": {"size": 0}}), r"max_pool1\): size: .*received 0"),
-    "pool-no-size": (
-        spec({"average_pool": {}}),
-        r"average_pool1\): .*'size' is missing",
-    ),
-    "pool-stride": (
-        spec({"max_pool": {"size": 2, "stride": 0}}),
-        "stride: .*received 0",
-    ),
-    "pool-padding": (
-        spec({"max_pool": {"size": 2, "padding": 2}}),
-        r"layers\[0\] max_pool \(max_pool1\): the windows of row 0 .* hold no place "
-        r"of the map: size \(2, 2\), dilation \(1, 1\), padding \(2, 2, 2, 2\)",
-    ),
-    "pool-padding-behind": (
-        spec({"max_pool": {"size": 2, "padding": [0, 0, 0, 3]}}),
-        "the windows of column 3 of the output hold no place",
-    ),
-    "pool-dilation-beside": (
-        spec(
-            {
-                "average_pool": {
-                    "size": 2,
-                    "dilation": [9, 1],
-                    "padding": [1, 0],
-                    "count_padding": False,
-                }
-            }
-        ),
-        r"average_pool1\): the windows of row 0 of the output hold no place",
-    ),
-    "pool-padding-3": (
-        spec({"max_pool": {"size": 2, "padding": [1, 1, 1]}}),
-        r"padding: .*\[top, left, bottom, right\], received \[1, 1, 1\]",
-    ),
-    "pool-padding-negative": (
-        spec({"average_pool": {"size": 2, "padding": [0, 0, -1, 0]}}),
-        r"padding: .*at least 0.*received \[0, 0, -1, 0\]",
-    ),
-    "pool-padding-word": (
-        spec({"max_pool": {"size": 2, "padding": "same"}}),
-        "padding: expected an .*received 'same'",
-    ),
-    "pool-dilation": (
-        spec({"max_pool": {"size": 2, "dilation": 0}}),
-        r"max_pool1\): dilation: .*received 0",
-    ),
-    "pool-dilated": (
-        spec({"max_pool": {"size": 3, "dilation": 3}}),
-        r"the window \(3, 3\) \(dilation \(3, 3\)\) is larger .*\(8, 6\)",
-    ),
-    "pool-ceil": (
-        spec({"max_pool": {"size": 2, "ceil_mode": 1}}),
-        "ceil_mode: expected true or false, received 1",
-    ),
-    "pool-count": (
-        spec({"average_pool": {"size": 2, "count_padding": "no"}}),
-        "count_padding: expected true or false, received 'no'",
-    ),
-    "pool-count-max": (
-        spec({"max_pool": {"size": 2, "count_padding": True}}),
-        r"max_pool1\): unknown setting 'count_padding'",
-    ),
-    "pool-on-vector": (spec(DENSE, {"max_pool": {"size": 2}}), "max_pool " + IMAGE),
-    "global-settings": (spec({"global_average_pool": {"size": 2}}), "known: none"),
     # activation and dropout
     "activation-unknown": (spec({"activation": "rleu"}), r"\(did you mean 'relu'\?\)"),
     "activation-none": (spec("activation"), "expected the name of an activation"),
