@@ -1,4 +1,4 @@
-"""Step `figures`: learning profiles, augmentation sheet, the leak at one glance."""
+"""Step `figures`: learning profiles, augmentation sheet, the leak, the speed."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ def make_leak(args: argparse.Namespace) -> None:
     plots.save(plots.leak([row for row in rows if row["ours"]]), args.output)
 
 
+def make_speed(args: argparse.Namespace) -> None:
+    """Draw the engine's samples a second over those of the best peer."""
+    plots.save(
+        plots.speed([row for path in args.table for row in _read_csv(path)]),
+        args.output,
+    )
+
+
 def _read_history(path: Path) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in row.items() if v} for row in _read_csv(path)]
 
@@ -68,11 +76,12 @@ def main() -> None:
         ("profiles", make_profiles),
         ("augmentation", make_augmentation),
         ("leak", make_leak),
+        ("speed", make_speed),
     ):
         kind = kinds.add_parser(name, help=function.__doc__)
         kind.set_defaults(run=function)
         kind.add_argument("--output", type=Path, required=True, help="written, .png")
-        if name == "leak":
+        if name in ("leak", "speed"):
             kind.add_argument("--table", type=Path, nargs="+", required=True)
             continue
         kind.add_argument("--experiment-json", required=True, help="its settings, JSON")

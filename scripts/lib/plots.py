@@ -242,3 +242,28 @@ def _bars(axis, rows: Sequence[Mapping[str, str]], task: str) -> None:
     )
     if task == "classification":
         axis.set_ylim(0, 108)
+
+
+def speed(rows: Sequence[Mapping[str, str]]) -> plt.Figure:
+    """Draw a bar for each work of engine_speed.csv: the ratio; a tick at its goal."""
+    figure, axis = plt.subplots(figsize=(7.5, 0.34 * len(rows) + 1.5))
+    at = np.arange(len(rows))
+    ratios = [float(row["ratio"]) for row in rows]
+    quiet = [_HONEST if row["quiet"] == "yes" else _PLAIN for row in rows]
+    axis.barh(at, ratios, color=quiet, height=0.62)
+    goals = [float(row["goal"]) for row in rows]
+    axis.plot(goals, at, "|", color="black", ms=14, mew=1.5)
+    for i, ratio in enumerate(ratios):
+        axis.text(ratio, i, f" {ratio:.2f}", va="center", fontsize=8)
+    axis.axvline(1.0, color="0.5", lw=0.8)
+    axis.set_yticks(at, [row["work"] for row in rows])
+    axis.invert_yaxis()
+    axis.set_xlabel("samples a second, ours ÷ the best of PyTorch (black: goal)")
+    first = rows[0]
+    axis.set_title(
+        f"device {first['device']}, {first['threads']} threads, medians of "
+        f"{first['rounds']} interleaved rounds; grey: the machine was not quiet",
+        fontsize=8,
+    )
+    figure.tight_layout()
+    return figure

@@ -81,7 +81,7 @@ BAD = [
     (EMBEDDED, "drawings: 338", "drawings: 1338", "expected 130 ... 390 for 130"),
     # Names that no file or data set knows.
     (IGNET, "model: ignet-depth2", "model: ignet", "variants.depth2-age_months.model"),
-    (IGNET, "model: ignet-depth2", "model: ignet", "(did you mean 'ignet-depth2'?)"),
+    (IGNET, "model: ignet-depth2", "model: ignet", "(did you mean 'ignet-depth"),
     (IGNET, "augmentation: ignet", "augmentation: ignt", "(did you mean 'ignet'?)"),
     (IGNET, "by-child]", "by-chidl]", "received 'by-chidl' (did you mean 'by-child'?)"),
     (IGNET, "draw-a-person]", "draw-persons]", "(did you mean 'draw-a-person'?)"),

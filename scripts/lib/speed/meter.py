@@ -1,0 +1,47 @@
+"""What the device can do at this moment: multiply-adds and memory traffic a second."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pyopencl as cl
+
+import engine
+
+_ITEMS, _ROUNDS, _FLOPS = 16, 300_000, 2 * 10
+_FLOATS = 1 << 24  # 64 MiB an array: more than any cache
+
+
+class Meter:
+    """Runs the two kernels of meter.cl on the engine's OpenCL device."""
+
+    def __init__(self, threads: int):
+        self.device = device = engine.open_device("opencl", threads=threads)
+        self.lanes = device.lanes
+        source = Path(__file__).with_suffix(".cl").read_text("utf-8")
+        options = ["-cl-mad-enable", f"-DVEC=float{self.lanes}"]
+        program = cl.Program(device.context, source).build(options=options)
+        self.fma = cl.Kernel(program, "fma_peak")
+        self.registers = device.buffer((16 + _ITEMS) * self.lanes)
+        self.fma.set_args(self.registers, np.int32(_ROUNDS))
+        self.triad = cl.Kernel(program, "triad")
+        self.arrays = [device.buffer(_FLOATS) for _ in range(3)]
+        each = _FLOATS // self.lanes // _ITEMS
+        self.triad.set_args(*self.arrays, np.uint64(each))
+
+    def _seconds(self, kernel: cl.Kernel) -> float:
+        begin = time.perf_counter()
+        cl.enqueue_nd_range_kernel(self.device.queue, kernel, (_ITEMS,), (1,))
+        self.device.finish()
+        return time.perf_counter() - begin
+
+    def gflops(self) -> float:
+        """Return 10^9 operations a second, a multiply-add counted as two."""
+        work = _ITEMS * _ROUNDS * _FLOPS * self.lanes
+        return work / self._seconds(self.fma) / 1e9
+
+    def gigabytes(self) -> float:
+        """Return 10^9 bytes a second of c = a + 2 b."""
+        return 3 * 4 * _FLOATS / self._seconds(self.triad) / 1e9
