@@ -75,7 +75,7 @@ def test_a_small_work_is_measured(tmp_path):
         "--peers", "torch-eager", "--output", table,
     ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=240)
-    (row,) = csv.DictReader(table.open())
+    (row,) = csv.DictReader(table.read_text("utf-8").splitlines())
     assert tuple(row) == benchmark.COLUMNS
     assert float(row["ratio"]) == pytest.approx(
         float(row["ours"]) / float(row["theirs"]), abs=0.006
