@@ -9,7 +9,8 @@ import engine
 from engine.optimizers import OPTIMIZERS
 from tests.engine.cases import relative
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytestmark = pytest.mark.compare
 
 STEPS = 20
 TOLERANCE = 1e-4

@@ -11,6 +11,7 @@ import pytest
 from tests.engine.cases import Case, relative
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytestmark = pytest.mark.compare
 functions = torch.nn.functional
 
 TOLERANCE = 1e-4

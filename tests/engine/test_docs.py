@@ -37,7 +37,7 @@ def accuracy(printed: str) -> float:
 
 def test_the_first_block_stands_alone(tmp_path):
     lines = [line for line in BLOCKS[0].splitlines() if line]
-    assert len(lines) <= 18
+    assert len(lines) <= 15
     assert accuracy(run(BLOCKS[0], tmp_path)) >= 0.95
 
 
