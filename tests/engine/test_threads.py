@@ -23,7 +23,8 @@ from engine.backends.threads import Threads, chunks, convolution
 SPEC = {
     "input": [4, 20, 18],
     "layers": [
-        {"conv": {"filters": 16, "kernel": 3, "padding": "same", "bias": "learned"}},
+        {"conv": {"filters": 16, "kernel": 3, "padding": "same", "bias": "learned",
+                  "padding_mode": "edge"}},
         {"activation": "relu"},
         {"conv": {"filters": 16, "kernel": [2, 3], "stride": 2, "groups": 2}},
         {"batch_norm": {}},
@@ -35,7 +36,7 @@ SPEC = {
         {"dense": {"units": 10}},
     ],
     "loss": "softmax_cross_entropy",
-}
+}  # fmt: skip
 
 
 def batch(n: int = 66) -> tuple[np.ndarray, np.ndarray]:

@@ -68,6 +68,8 @@ def _conv(layer: Any) -> torch.nn.Module:
     g = layer.geometry
     if g.padding != g.padding_end:
         raise KeyError(f"{layer.name}: padding that differs from side to side")
+    if layer.edge is not None:
+        raise KeyError(f"{layer.name}: padding_mode edge")
     return torch.nn.Conv2d(
         g.channels, g.filters, g.kernel, g.stride, g.padding, g.dilation, g.groups,
         bias=layer.settings["bias"] != "none",
