@@ -10,6 +10,8 @@ Keras 3, .weights.h5, and as model.weights.h5 within a .keras archive:
                                         write its name as the attribute `name` of vars
 .npz: keys LAYER/kernel, LAYER/bias, …, in order.
 
+A truncated file is noticed; HDF5 keeps no checksums, so a changed number is not.
+
 Source: Keras's documentation of saving, and its modules legacy_h5_format, saving_lib.
 """
 
@@ -31,7 +33,7 @@ from engine.exchange import npz
 # What h5py and zipfile raise for bytes that are none of theirs.
 _UNREADABLE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError,
-    NotImplementedError, zipfile.BadZipFile,
+    NotImplementedError, MemoryError, zipfile.BadZipFile,
 )  # fmt: skip
 
 
