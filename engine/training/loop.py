@@ -129,6 +129,9 @@ class Trainer:
         )
         steps = -(-len(x) // self.batch_size)
         self.schedule = schedules.in_passes_of(self.schedule, steps)
+        for n in {min(self.batch_size, len(x)), len(x) % self.batch_size} - {0}:
+            # Bound before the first step: a batch that no layer takes is an error now.
+            self.network.plan(n, training=True)
         stopping = EarlyStopping(tolerance, score_better)
         run = _Run(self, x, t, held_out, stopping, score, transform)
         if checkpoint is not None:

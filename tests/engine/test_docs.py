@@ -41,6 +41,7 @@ def test_the_first_block_stands_alone(tmp_path):
     assert accuracy(run(BLOCKS[0], tmp_path)) >= 0.95
 
 
+@pytest.mark.compare
 def test_the_whole_page(tmp_path):
     h5py = pytest.importorskip("h5py", reason="h5py is not installed")
     with h5py.File(tmp_path / "digits.weights.h5", "w") as file:

@@ -219,8 +219,12 @@ def test_a_single_value_has_no_deviation(any_device):
     for run in (network.gradients, trainer.step):
         with pytest.raises(engine.InputError, match=text):
             run(x[:1], t[:1])
+    before = network.parameters()
     with pytest.raises(engine.InputError, match=text):
         trainer.fit((x, t), passes=1)
+    for name, values in network.parameters().items():
+        # ... before the first step, though the batch of 1 is the second one.
+        np.testing.assert_array_equal(values, before[name])
     assert network.predict(x[:1]).shape == (1, 3)
     assert np.isfinite(network.loss(x[:1], t[:1]))
 

@@ -26,6 +26,9 @@
 #define V_STEP (C * TT + 2)
 #define M_STEP (F * TT + 2)
 
+/* Whether a place of a tile lies on y; known beforehand where tiles fit the map. */
+#define ON_MAP(i, j) (((OH % 4 == 0) | ((i) < OH)) & ((OW % 4 == 0) | ((j) < OW)))
+
 /* Bᵀ applied to six vectors. */
 #define INPUT(e, d0, d1, d2, d3, d4, d5)                                                  \
     e[0] = 4.0f * d0 - 5.0f * d2 + d4;                                                    \
@@ -124,7 +127,7 @@ output_tile(__local const vec *m, const size_t stride, const float bias, OUT map
         OUTPUT(row, e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5])
 #pragma unroll
         for (int j = 0; j < 4; j++)
-            if ((OH % 4 == 0 || oh + i < OH) && (OW % 4 == 0 || ow + j < OW))
+            if (ON_MAP(oh + i, ow + j))
                 map[(oh + i) * OW + ow + j] = row[j] + bias;
     }
 }
@@ -210,9 +213,7 @@ gradient_tile(IN map, const int oh, const int ow, __local vec *m, const size_t s
         vec d[4];
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            d[i] = (OH % 4 == 0 || oh + i < OH) && (OW % 4 == 0 || ow + j < OW)
-                       ? map[(oh + i) * OW + ow + j]
-                       : ZERO;
+            d[i] = ON_MAP(oh + i, ow + j) ? map[(oh + i) * OW + ow + j] : ZERO;
         const vec even = d[0] + d[2], odd = d[1] + d[3];
         const vec even2 = d[0] + 4.0f * d[2], odd2 = 2.0f * d[1] + 8.0f * d[3];
         e[0][j] = d[0];
