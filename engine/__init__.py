@@ -11,6 +11,7 @@ from engine.errors import (
     EngineError,
     InputError,
     NumericsError,
+    PackageError,
     SpecError,
 )
 from engine.exchange import load
@@ -27,6 +28,7 @@ __all__ = [
     "InputError",
     "Network",
     "NumericsError",
+    "PackageError",
     "SpecError",
     "Trainer",
     "devices",

@@ -30,6 +30,10 @@ class CheckpointError(EngineError, ValueError):
     """A saved file that is truncated, foreign, or of another network."""
 
 
+class PackageError(EngineError, ImportError):
+    """A Python package that only some files or formats need is not installed."""
+
+
 def nearest(name: object, known: Iterable[str]) -> str:
     """Return ' (did you mean ...?)' for the nearest known name, else ''."""
     match = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckpointError, EngineError, InputError
-from engine.exchange import keras, npz, safetensors
+from engine.exchange import keras, npz, onnx, safetensors
 
 if TYPE_CHECKING:
     from engine.backends.base import Backend
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FORMATS = {".npz": npz, ".safetensors": safetensors}
 
 
-__all__ = ["keras", "load", "save"]
+__all__ = ["keras", "load", "onnx", "save"]
 
 
 def save(network: Network, path: str | Path) -> None:

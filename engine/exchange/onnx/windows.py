@@ -1,0 +1,178 @@
+"""Operators that slide a window over images: convolution, pooling; and padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.exchange.onnx.builder import Builder, Value
+from engine.exchange.onnx.graph import Node, axis_of, shortest
+
+
+def conv(builder: Builder, node: Node) -> Value:
+    """Conv with constant weights -> `conv`."""
+    x, sizes = _image(builder, node)
+    w, b = builder.constant(node, 1), builder.constant(node, 2)
+    if w is None or w.ndim != 4:
+        shape = None if w is None else w.shape
+        raise node.fail(f"expected weights of four axes, received the shape {shape}")
+    kernel, groups = _pair(node, "kernel_shape", w.shape[2:]), node.take("group", 1)
+    if (x.shape[0], *kernel) != (w.shape[1] * groups, *w.shape[2:]):
+        raise node.fail(
+            f"the weights {w.shape} do not fit the input {('batch', *x.shape)}, "
+            f"kernel_shape {kernel} and group {groups}"
+        )
+    strides, dilations = _pair(node, "strides"), _pair(node, "dilations")
+    settings = {
+        "filters": w.shape[0],
+        "kernel": _brief(kernel),
+        "stride": _brief(strides),
+        "padding": _brief(_padding(node, sizes, kernel, strides, dilations)),
+        "dilation": _brief(dilations),
+        "groups": groups,
+        "bias": "none" if b is None else "learned",
+    }
+    parameters = {"weight": w} | ({} if b is None else {"bias": b})
+    return builder.add(node, "conv", settings, x, parameters=parameters)
+
+
+def pool(kind: str) -> Callable[[Builder, Node], Value]:
+    """MaxPool, AveragePool -> `max_pool`, `average_pool`."""
+
+    def operator(builder: Builder, node: Node) -> Value:
+        x, sizes = _image(builder, node)
+        size, strides = _pair(node, "kernel_shape"), _pair(node, "strides")
+        dilations = _pair(node, "dilations")
+        settings = {
+            "size": _brief(size),
+            "stride": _brief(strides),
+            "padding": _brief(_padding(node, sizes, size, strides, dilations)),
+            "dilation": _brief(dilations),
+            "ceil_mode": bool(node.take("ceil_mode", 0)),
+        }
+        if kind == "average_pool":
+            settings["count_padding"] = bool(node.take("count_include_pad", 0))
+        else:
+            node.take("storage_order")  # of the indices, which nobody takes
+        return builder.add(node, kind, settings, x)
+
+    return operator
+
+
+def global_average_pool(builder: Builder, node: Node) -> Value:
+    """GlobalAveragePool -> `global_average_pool`, whose (C,) is read as (C, 1, 1)."""
+    x, _ = _image(builder, node)
+    y = builder.add(node, "global_average_pool", {}, x)
+    return Value(y.layer, (x.shape[0], 1, 1))
+
+
+def global_max_pool(builder: Builder, node: Node) -> Value:
+    """GlobalMaxPool -> `max_pool` with a window as large as the map."""
+    x, sizes = _image(builder, node)
+    return builder.add(node, "max_pool", {"size": _brief(sizes)}, x)
+
+
+def reduce_mean(builder: Builder, node: Node) -> Value:
+    """ReduceMean over height and width -> `global_average_pool`."""
+    x, _ = _image(builder, node)
+    axes = node.take("axes", builder.constant(node, 1))
+    keep = node.take("keepdims", 1)
+    node.take("noop_with_empty_axes")
+    if axes is None or sorted(axis_of(node, int(a), 4) for a in axes) != [2, 3]:
+        raise node.fail(f"axes: only the mean over height and width, received {axes}")
+    y = builder.add(node, "global_average_pool", {}, x)
+    return Value(y.layer, (x.shape[0], 1, 1)) if keep else y
+
+
+def pad(builder: Builder, node: Node) -> Value:
+    """Pad of height and width -> `pad`."""
+    x, _ = _image(builder, node)
+    if node.opset < 11:
+        pads, value = node.take("pads", node.take("paddings")), node.take("value", 0.0)
+    else:
+        pads, given = builder.constant(node, 1), builder.constant(node, 2)
+        value = 0.0 if given is None else float(given.item())
+    pads = _all_pads(node, pads, builder.constant(node, 3))
+    if any(pads[i] for i in (0, 1, 4, 5)) or min(pads) < 0:
+        raise node.fail(
+            "pads: only height and width can be padded, and nothing can be cut off, "
+            f"received {pads}"
+        )
+    settings = {
+        "padding": _brief([pads[2], pads[3], pads[6], pads[7]]),
+        "mode": node.take("mode", "constant"),
+        "value": shortest(value),
+    }
+    return builder.add(node, "pad", settings, x)
+
+
+def _all_pads(
+    node: Node, pads: Sequence[int] | np.ndarray, axes: np.ndarray | None
+) -> list[int]:
+    """Return eight numbers: before each of the four axes, then behind each."""
+    pads = [int(v) for v in pads]
+    axes = range(4) if axes is None else [axis_of(node, int(a), 4) for a in axes]
+    if len(pads) != 2 * len(axes):
+        raise node.fail(f"pads: expected {2 * len(axes)} numbers, received {pads}")
+    full = [0] * 8
+    for i, axis in enumerate(axes):
+        full[axis], full[axis + 4] = pads[i], pads[i + len(axes)]
+    return full
+
+
+def _image(builder: Builder, node: Node) -> tuple[Value, tuple[int, int]]:
+    """Return the node's first input and its (height, width)."""
+    x = builder.value(node)
+    if len(x.shape) != 3:
+        raise node.fail(
+            "expected an image (batch, channels, height, width), received the shape "
+            f"{('batch', *x.shape)}"
+        )
+    return x, x.shape[1:]
+
+
+def _brief(values: Sequence[int]) -> int | list[int]:
+    """Return one number for equal ones, two for [a, b, a, b], else all."""
+    if len(set(values)) == 1:
+        return values[0]
+    half = len(values) // 2
+    return list(values[:half] if values[:half] == values[half:] else values)
+
+
+def _pair(node: Node, name: str, default: Sequence[int] = (1, 1)) -> list[int]:
+    values = list(node.take(name, default))
+    if len(values) != 2:
+        raise node.fail(f"{name}: expected two numbers, received {values}")
+    return values
+
+
+def _padding(
+    node: Node,
+    sizes: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> list[int]:
+    """Return [top, left, bottom, right] of the attributes `pads` and `auto_pad`.
+
+    SAME_UPPER, SAME_LOWER: as much as gives ⌈size / stride⌉ outputs; an odd rest goes
+    behind the map, or before it.
+    """
+    auto, pads = node.take("auto_pad", "NOTSET"), node.take("pads", [0, 0, 0, 0])
+    if auto == "NOTSET":
+        if len(pads) != 4:
+            raise node.fail(f"pads: expected four numbers, received {pads}")
+        return pads
+    if auto == "VALID":
+        return [0, 0, 0, 0]
+    if auto not in ("SAME_UPPER", "SAME_LOWER"):
+        raise node.fail(f"auto_pad: unknown value {auto!r}")
+    begins, ends = [], []
+    for i, size in enumerate(sizes):
+        reach = dilations[i] * (window[i] - 1) + 1
+        whole = max((-(-size // strides[i]) - 1) * strides[i] + reach - size, 0)
+        less, more = whole // 2, whole - whole // 2
+        begins.append(less if auto == "SAME_UPPER" else more)
+        ends.append(more if auto == "SAME_UPPER" else less)
+    return [*begins, *ends]
