@@ -187,7 +187,9 @@ def test_tensors_of_a_type_that_numpy_lacks(reference, tmp_path):
     header = b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
     path = tmp_path / "net.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
-    with pytest.raises(engine.CheckpointError, match=r"expected a \.safetensors file"):
+    # The package onnx, once it is imported, gives NumPy this type.
+    text = r"expected a \.safetensors file|its spec is missing"
+    with pytest.raises(engine.CheckpointError, match=text):
         engine.load(path, device=reference)
 
 
