@@ -64,7 +64,8 @@ def load_weights(
 
     Raises: CheckpointError naming all that is missing, left over or of another shape
     (expected and received in this engine's layout), and for a damaged or foreign file;
-    InputError for a name that the network does not have; then nothing has changed.
+    InputError for a name that the network does not have; PackageError without h5py;
+    then nothing has changed.
     """
     path = Path(path)
     stored = _wanted(keras_files.read(path), set(skip), path)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import CheckpointError, InputError
+from engine.errors import CheckpointError, InputError, PackageError
 from engine.exchange import npz
 
 # What h5py and zipfile raise for bytes that are none of theirs.
@@ -54,7 +54,7 @@ def read(path: Path) -> list[StoredLayer]:
     """Return the layers that have variables, in the file's order.
 
     Raises: InputError for an unknown ending; CheckpointError for a truncated, damaged
-    or foreign file; FileNotFoundError; ModuleNotFoundError where h5py is missing.
+    or foreign file; FileNotFoundError; PackageError where h5py is missing.
     """
     if path.suffix == ".npz":
         return _grouped(npz.read(path))
@@ -63,7 +63,7 @@ def read(path: Path) -> list[StoredLayer]:
             f"{path}: expected Keras weights in .h5, .hdf5, .keras or .npz, received "
             f"the ending {path.suffix!r}"
         )
-    h5py = _h5py()
+    h5py = _h5py(path)
     try:
         with path.open("rb") as file, h5py.File(_weights_file(path, file)) as root:
             return list(_layers(root))
@@ -76,14 +76,13 @@ def read(path: Path) -> list[StoredLayer]:
         ) from None
 
 
-def _h5py() -> Any:
+def _h5py(path: Path) -> Any:
     try:
         import h5py
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "Keras's .h5 and .keras files are read by the package h5py, which is not "
-            "installed: pip install 'h5py>=3.10'",
-            name="h5py",
+    except ImportError as error:
+        raise PackageError(
+            f"{path}: Keras's .h5 and .keras files need the Python package h5py, which "
+            f"cannot be imported ({error}); install it: pip install 'h5py>=3.10'"
         ) from None
     return h5py
 

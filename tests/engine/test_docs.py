@@ -44,6 +44,7 @@ def test_the_first_block_stands_alone(tmp_path):
 @pytest.mark.compare
 def test_the_whole_page(tmp_path):
     h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
     with h5py.File(tmp_path / "digits.weights.h5", "w") as file:
         for layer, shapes in {
             "conv2d": [(3, 3, 1, 16), (16,)],
@@ -56,3 +57,4 @@ def test_the_whole_page(tmp_path):
     assert "threads cpu" in printed and "multiply-adds" in printed
     assert "'dense1.weight': (10, 256)" in printed
     assert (tmp_path / "digits.safetensors").is_file()
+    assert (tmp_path / "digits.onnx").is_file()

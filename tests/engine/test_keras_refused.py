@@ -124,7 +124,7 @@ def test_without_h5py_it_says_what_to_install(tmp_path, monkeypatch):
         return original(name, *arguments, **others)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModuleNotFoundError, match="pip install 'h5py"):
+    with pytest.raises(engine.PackageError, match="install it: pip install 'h5py"):
         keras.load_weights(network(), tmp_path / "w.h5")
 
 
