@@ -43,11 +43,11 @@ def read_spec(spec: Any) -> tuple[Shape, list[Layer], losses.Loss]:
 
 
 def _input_shape(value: Any) -> Shape:
-    good = isinstance(value, list | tuple) and len(value) in (1, 3)
+    good = isinstance(value, list | tuple) and len(value) in (1, 2, 3)
     if not good or not all(settings.is_integer(v) and v >= 1 for v in value):
         raise SpecError(
-            "input: expected [features] or [channels, height, width], integers of at "
-            f"least 1, received {value!r}"
+            "input: expected [features], [rows, columns] or [channels, height, width], "
+            f"integers of at least 1, received {value!r}"
         )
     return tuple(value)
 

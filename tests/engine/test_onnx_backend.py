@@ -27,33 +27,40 @@ ROUNDED = {"averagepool_2d_ceil_last_window_starts_on_pad": 1e-3}  # typed by ha
 
 SUPPORTED = {
     "node": """
-        averagepool_2d_ceil averagepool_2d_ceil_last_window_starts_on_pad
+        add_bcast averagepool_2d_ceil averagepool_2d_ceil_last_window_starts_on_pad
         averagepool_2d_default averagepool_2d_dilations averagepool_2d_pads
         averagepool_2d_pads_count_include_pad averagepool_2d_precomputed_pads
         averagepool_2d_precomputed_pads_count_include_pad
         averagepool_2d_precomputed_same_upper averagepool_2d_precomputed_strides
         averagepool_2d_same_lower averagepool_2d_same_upper averagepool_2d_strides
         basic_conv_with_padding basic_conv_without_padding batchnorm_epsilon
-        batchnorm_example constant_pad constant_pad_axes constant_pad_negative_axes
-        conv_with_autopad_same conv_with_strides_and_asymmetric_padding
-        conv_with_strides_no_padding conv_with_strides_padding flatten_axis1
-        flatten_default_axis flatten_negative_axis3 gemm_alpha gemm_beta
-        gemm_default_no_bias gemm_default_scalar_bias
+        batchnorm_example clip clip_default_max clip_default_min constant_pad
+        constant_pad_axes constant_pad_negative_axes conv_with_autopad_same
+        conv_with_strides_and_asymmetric_padding conv_with_strides_no_padding
+        conv_with_strides_padding div_bcast dropout_default dropout_default_ratio
+        dropout_random_old flatten_axis1 flatten_default_axis flatten_negative_axis3
+        gemm_alpha gemm_beta gemm_default_no_bias gemm_default_scalar_bias
         gemm_default_single_elem_vector_bias gemm_default_vector_bias
         gemm_default_zero_bias gemm_transposeB globalaveragepool
         globalaveragepool_precomputed globalmaxpool globalmaxpool_precomputed identity
-        lrn lrn_default matmul_2d maxpool_2d_ceil
+        leakyrelu leakyrelu_default lrn lrn_default matmul_2d maxpool_2d_ceil
         maxpool_2d_ceil_output_size_reduce_by_one maxpool_2d_default
         maxpool_2d_dilations maxpool_2d_pads maxpool_2d_precomputed_pads
         maxpool_2d_precomputed_same_upper maxpool_2d_precomputed_strides
-        maxpool_2d_same_lower maxpool_2d_same_upper maxpool_2d_strides softmax_example
-        softmax_large_number squeeze_negative_axes unsqueeze_negative_axes
+        maxpool_2d_same_lower maxpool_2d_same_upper maxpool_2d_strides mul_bcast relu
+        reshape_extended_dims reshape_negative_dim reshape_reduced_dims
+        reshape_reordered_last_dims reshape_zero_and_negative_dim reshape_zero_dim
+        sigmoid softmax_axis_1 softmax_example softmax_large_number
+        squeeze_negative_axes sub_bcast tanh transpose_all_permutations_0
+        unsqueeze_axis_1 unsqueeze_axis_2 unsqueeze_negative_axes unsqueeze_three_axes
+        unsqueeze_two_axes unsqueeze_unsorted_axes
     """,
     "pytorch-converted": """
-        AvgPool2d AvgPool2d_stride BatchNorm2d_eval BatchNorm2d_momentum_eval
-        ConstantPad2d Conv2d Conv2d_depthwise Conv2d_depthwise_padded
-        Conv2d_depthwise_strided Conv2d_depthwise_with_multiplier Conv2d_dilated
-        Conv2d_groups Conv2d_groups_thnn Conv2d_no_bias Conv2d_padding Conv2d_strided
+        AvgPool1d AvgPool1d_stride AvgPool2d AvgPool2d_stride BatchNorm1d_3d_input_eval
+        BatchNorm2d_eval BatchNorm2d_momentum_eval ConstantPad2d Conv2d Conv2d_depthwise
+        Conv2d_depthwise_padded Conv2d_depthwise_strided
+        Conv2d_depthwise_with_multiplier Conv2d_dilated Conv2d_groups Conv2d_groups_thnn
+        Conv2d_no_bias Conv2d_padding Conv2d_strided LeakyReLU LeakyReLU_with_negval
         Linear Linear_no_bias MaxPool2d MaxPool2d_stride_padding_dilation ReLU
         ReflectionPad2d ReplicationPad2d Sigmoid Softmax Tanh ZeroPad2d softmax_lastdim
     """,

@@ -63,10 +63,10 @@ REFUSED = {
         model([node("MatMul", "w x", "y")], ROW, {"w": numbers(5, 3)}),
         r"node 'y' \(MatMul\): input 1 \('x'\): expected a constant",
     ),
-    "three-axes": (
-        one("Relu", ["n", 4, 9]),
-        r"the input 'x': expected \(batch, features\) or \(batch, channels, height, "
-        r"width\), received the shape \['n', 4, 9\]",
+    "five-axes": (
+        one("Relu", ["n", 4, 9, 2, 2]),
+        r"the input 'x': expected \(batch, features\), .* or \(batch, channels, height"
+        r", width\), received the shape \['n', 4, 9, 2, 2\]",
     ),
     "open-height": (
         one("Relu", ["n", 4, "height", 9]),

@@ -155,7 +155,7 @@ BAD = {
     # input
     "input-number": (spec(DENSE, input=8), "input: expected .* received 8"),
     "input-text": (spec(DENSE, input="8"), "input: expected .* received '8'"),
-    "input-two": (spec(DENSE, input=[8, 6]), r"input: expected .* received \[8, 6\]"),
+    "input-four": (spec(DENSE, input=[1] * 4), r"input: expected .* \[1, 1, 1, 1\]"),
     "input-zero": (spec(DENSE, input=[0]), r"input: .*at least 1, received \[0\]"),
     "input-negative": (spec(DENSE, input=[1, -8, 6]), r"received \[1, -8, 6\]"),
     "input-float": (spec(DENSE, input=[3.0]), r"input: expected .* received \[3.0\]"),

@@ -169,10 +169,10 @@ def find_input(graph: Graph) -> Input:
     if tensor.elem_type not in FLOATS:
         raise SpecError(f"{where}: expected floats, received {_type(tensor.elem_type)}")
     dims = [d.dim_value or text(d.dim_param) or "?" for d in tensor.shape.dim]
-    if len(dims) not in (2, 4):
+    if len(dims) not in (2, 3, 4):
         raise SpecError(
-            f"{where}: expected (batch, features) or (batch, channels, height, width), "
-            f"received the shape {dims}"
+            f"{where}: expected (batch, features), (batch, rows, columns) or (batch, "
+            f"channels, height, width), received the shape {dims}"
         )
     if not all(isinstance(size, int) and size >= 1 for size in dims[1:]):
         raise SpecError(

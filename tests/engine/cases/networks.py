@@ -157,6 +157,15 @@ WHOLE = [
         {"conv": {"filters": 3, "kernel": 3, "padding": "same", "bias": "learned",
                   "padding_mode": "edge"}},
     ), "binary_cross_entropy", n=33, targets="portions"),
+    Case("whole-rows-and-columns", (5, 7), (
+        {"scale": {"per": "element", "bias": "learned"}},
+        {"batch_norm": {}, "name": "norm"},
+        {"activation": "softmax"},
+        {"add": {}, "inputs": ["norm", "input", "activation1"]},
+        {"dropout": 0.2},
+        {"activation": "tanh"},
+        {"dense": {"units": 4}},
+    ), "softmax_cross_entropy", n=33, targets="classes"),
     Case("whole-ignet", (1, 20, 15), (
         {"conv": {"filters": 8, "kernel": 9, "stride": 3}},
         {"activation": "identity"},
