@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import engine
+from engine.layers.activation import FUNCTIONS
 from tests.engine.test_training import (
     LINEAR,
     SPEC,
