@@ -160,6 +160,14 @@ REFUSED = {
         model([node("Relu", "c", "y")], ROW, {"c": numbers(3, 12)}),
         "one input beside its constants, received 0",
     ),
+    "shape-of-floats": (
+        one("Reshape", constants={"s": np.float32([0, -1])}),
+        r"node 'y' \(Reshape\): input 1: expected a row of integers, received float32",
+    ),
+    "two-bounds": (
+        one("Clip", constants={"low": np.float32([0, 1])}),
+        r"node 'y' \(Clip\): input 1: expected one number, received the shape \(2,\)",
+    ),
     "integers": (one("Cast", ROW, to=7), "to: no layer rounds"),
 }
 

@@ -66,7 +66,14 @@ class Builder:
             )
         return self.values[name]
 
-    def constant(self, node: Node, place: int) -> np.ndarray | None:
+    def constant(self, node: Node, place: int) -> np.ndarray:
+        """Return the node's input at `place`, which must be a constant."""
+        value = self.optional(node, place)
+        if value is None:
+            raise node.fail(f"input {place}: expected a constant, received nothing")
+        return value
+
+    def optional(self, node: Node, place: int) -> np.ndarray | None:
         """Return the node's input at `place`, a constant; None if it is left out."""
         name = node.inputs[place] if place < len(node.inputs) else ""
         if not name:
@@ -77,6 +84,25 @@ class Builder:
                 "from the graph's input"
             )
         return self.constants.values[name]
+
+    def integers(self, node: Node, place: int) -> list[int] | None:
+        """Return the node's input at `place`, a row of integers; None if left out."""
+        value = self.optional(node, place)
+        if value is not None and (value.ndim > 1 or value.dtype.kind not in "iu"):
+            raise node.fail(
+                f"input {place}: expected a row of integers, received {value.dtype} of "
+                f"shape {value.shape}"
+            )
+        return None if value is None else [int(v) for v in value.reshape(-1)]
+
+    def number(self, node: Node, place: int) -> float | None:
+        """Return the node's input at `place`, one number; None if it is left out."""
+        value = self.optional(node, place)
+        if value is not None and value.size != 1:
+            raise node.fail(
+                f"input {place}: expected one number, received the shape {value.shape}"
+            )
+        return None if value is None else float(value.item())
 
     def give(self, node: Node, value: Value) -> None:
         """Say what the node's output is."""

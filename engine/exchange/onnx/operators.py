@@ -22,7 +22,7 @@ Operator = Callable[[Builder, Node], Value]
 def _gemm(builder: Builder, node: Node) -> Value:
     """Gemm of rows and a constant matrix -> `dense`; `add` if C is no constant."""
     w, joined = builder.constant(node, 1), node.inputs[2:3] or [""]
-    b = None if joined[0] in builder.values else builder.constant(node, 2)
+    b = None if joined[0] in builder.values else builder.optional(node, 2)
     node.take("broadcast")
     if node.take("transA", 0):
         raise node.fail("transA: the batch must be the first axis")
@@ -121,7 +121,7 @@ def _batch_normalization(builder: Builder, node: Node) -> Value:
     }
     names = ("gamma", "beta", "running_mean", "running_variance")
     parameters = {name: builder.constant(node, i) for i, name in enumerate(names, 1)}
-    if any(p is None or p.shape != x.shape[:1] for p in parameters.values()):
+    if any(p.shape != x.shape[:1] for p in parameters.values()):
         raise node.fail(f"expected constants of shape {x.shape[:1]}")
     return builder.add(node, "batch_norm", settings, x, parameters=parameters)
 
@@ -137,8 +137,7 @@ def _clip(builder: Builder, node: Node) -> Value:
     node.take("consumed_inputs")
     settings = {}
     for place, (name, key) in enumerate((("min", "minimum"), ("max", "maximum")), 1):
-        bound = builder.constant(node, place)
-        bound = node.take(name) if bound is None else bound.item()
+        bound = node.take(name, builder.number(node, place))
         # The largest numbers there are stood for "no bound" before opset 11.
         if bound is not None and abs(bound) < np.finfo(np.float32).max:
             settings[key] = shortest(bound)
@@ -149,12 +148,12 @@ def _clip(builder: Builder, node: Node) -> Value:
 
 def _dropout(builder: Builder, node: Node) -> Value:
     """Dropout, which does nothing here but in training."""
-    ratio, training = builder.constant(node, 1), builder.constant(node, 2)
+    ratio = builder.number(node, 1)
     for name in ("is_test", "consumed_inputs", "seed"):
         node.take(name)
-    if training is not None and training.item():
+    if builder.number(node, 2):
         raise node.fail("training_mode: expected a network that is done with training")
-    portion = node.take("ratio", 0.5 if ratio is None else ratio.item())
+    portion = node.take("ratio", 0.5 if ratio is None else ratio)
     return builder.add(node, "dropout", shortest(portion), builder.value(node))
 
 

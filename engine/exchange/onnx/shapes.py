@@ -33,12 +33,11 @@ def flatten(builder: Builder, node: Node) -> Value:
 def reshape(builder: Builder, node: Node) -> Value:
     """Reshape within each sample; 0 copies a size, −1 is what is left."""
     x = builder.value(node)
-    target = node.take("shape", builder.constant(node, 1))
+    target = node.take("shape", builder.integers(node, 1))
     zero = node.take("allowzero", 0)
     node.take("consumed_inputs")
     if target is None:
         raise node.fail("expected a constant shape")
-    target = [int(size) for size in target]
     whole = (BATCH, *x.shape)
     if not zero and all(i < len(whole) for i, size in enumerate(target) if size == 0):
         target = [size or whole[i] for i, size in enumerate(target)]
@@ -68,11 +67,11 @@ def _of_sample(
 def squeeze(builder: Builder, node: Node) -> Value:
     """Squeeze: axes of size 1 go."""
     x = builder.value(node)
-    axes = node.take("axes", builder.constant(node, 1))
+    axes = node.take("axes", builder.integers(node, 1))
     whole = (0, *x.shape)
     if axes is None:
         axes = [i for i, size in enumerate(whole) if size == 1]
-    gone = {axis_of(node, int(axis), len(whole)) for axis in axes}
+    gone = {axis_of(node, axis, len(whole)) for axis in axes}
     if any(whole[axis] != 1 for axis in gone):
         raise node.fail(
             f"axes: cannot squeeze {sorted(gone)} of the shape {('batch', *x.shape)}"
@@ -83,11 +82,11 @@ def squeeze(builder: Builder, node: Node) -> Value:
 def unsqueeze(builder: Builder, node: Node) -> Value:
     """Unsqueeze: axes of size 1 come."""
     x = builder.value(node)
-    axes = node.take("axes", builder.constant(node, 1))
+    axes = node.take("axes", builder.integers(node, 1))
     if axes is None:
         raise node.fail("expected axes")
     rank = len(x.shape) + 1 + len(axes)
-    new = {axis_of(node, int(axis), rank) for axis in axes}
+    new = {axis_of(node, axis, rank) for axis in axes}
     if 0 in new or len(new) != len(axes):
         raise node.fail(f"axes: expected new axes behind the batch, received {[*axes]}")
     old = iter(x.shape)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from engine.exchange.onnx.builder import Builder, Value
 from engine.exchange.onnx.graph import Node, axis_of, shortest
 
@@ -13,10 +11,9 @@ from engine.exchange.onnx.graph import Node, axis_of, shortest
 def conv(builder: Builder, node: Node) -> Value:
     """Conv with constant weights -> `conv`."""
     x, sizes = _image(builder, node)
-    w, b = builder.constant(node, 1), builder.constant(node, 2)
-    if w is None or w.ndim != 4:
-        shape = None if w is None else w.shape
-        raise node.fail(f"expected weights of four axes, received the shape {shape}")
+    w, b = builder.constant(node, 1), builder.optional(node, 2)
+    if w.ndim != 4:
+        raise node.fail(f"expected weights of four axes, received the shape {w.shape}")
     kernel, groups = _pair(node, "kernel_shape", w.shape[2:]), node.take("group", 1)
     if (x.shape[0], *kernel) != (w.shape[1] * groups, *w.shape[2:]):
         raise node.fail(
@@ -76,10 +73,10 @@ def global_max_pool(builder: Builder, node: Node) -> Value:
 def reduce_mean(builder: Builder, node: Node) -> Value:
     """ReduceMean over height and width -> `global_average_pool`."""
     x, _ = _image(builder, node)
-    axes = node.take("axes", builder.constant(node, 1))
+    axes = node.take("axes", builder.integers(node, 1))
     keep = node.take("keepdims", 1)
     node.take("noop_with_empty_axes")
-    if axes is None or sorted(axis_of(node, int(a), 4) for a in axes) != [2, 3]:
+    if axes is None or sorted(axis_of(node, a, 4) for a in axes) != [2, 3]:
         raise node.fail(f"axes: only the mean over height and width, received {axes}")
     y = builder.add(node, "global_average_pool", {}, x)
     return Value(y.layer, (x.shape[0], 1, 1)) if keep else y
@@ -91,9 +88,8 @@ def pad(builder: Builder, node: Node) -> Value:
     if node.opset < 11:
         pads, value = node.take("pads", node.take("paddings")), node.take("value", 0.0)
     else:
-        pads, given = builder.constant(node, 1), builder.constant(node, 2)
-        value = 0.0 if given is None else float(given.item())
-    pads = _all_pads(node, pads, builder.constant(node, 3))
+        pads, value = builder.integers(node, 1), builder.number(node, 2) or 0.0
+    pads = _all_pads(node, pads or [], builder.integers(node, 3))
     if any(pads[i] for i in (0, 1, 4, 5)) or min(pads) < 0:
         raise node.fail(
             "pads: only height and width can be padded, and nothing can be cut off, "
@@ -107,12 +103,9 @@ def pad(builder: Builder, node: Node) -> Value:
     return builder.add(node, "pad", settings, x)
 
 
-def _all_pads(
-    node: Node, pads: Sequence[int] | np.ndarray, axes: np.ndarray | None
-) -> list[int]:
+def _all_pads(node: Node, pads: Sequence[int], axes: Sequence[int] | None) -> list[int]:
     """Return eight numbers: before each of the four axes, then behind each."""
-    pads = [int(v) for v in pads]
-    axes = range(4) if axes is None else [axis_of(node, int(a), 4) for a in axes]
+    axes = range(4) if axes is None else [axis_of(node, a, 4) for a in axes]
     if len(pads) != 2 * len(axes):
         raise node.fail(f"pads: expected {2 * len(axes)} numbers, received {pads}")
     full = [0] * 8
