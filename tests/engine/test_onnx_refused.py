@@ -107,6 +107,10 @@ REFUSED = {
         one("Reshape", constants={"s": np.array([-1, 4])}),
         r"cannot make the shape \[-1, 4\] of \('batch', 4, 9, 8\)",
     ),
+    "reshape-to-two-rests": (
+        one("Reshape", constants={"s": np.array([-1, -1])}),
+        r"cannot make the shape \[-1, -1\]",
+    ),
     "squeeze": (one("Squeeze", constants={"a": np.array([1])}), "cannot squeeze"),
     "transposed-rows": (
         one("Gemm", ROW, {"w": numbers(12, 5)}, transA=1),

@@ -69,6 +69,8 @@ POOLS = [
           padding=1, ceil_mode=True),
     _pool("average_pool", "ceil-padding-4", [3, 7, 8], size=[3, 4], stride=[4, 3],
           padding=[1, 0, 0, 2], ceil_mode=True, count_padding=False),
+    _pool("average_pool", "ceil-beyond-padding", [2, 6, 9], size=4, stride=3,
+          padding=1, ceil_mode=True),
     _pool("average_pool", "ceil-beyond-map", [17, 2, 1], n=1, size=3, ceil_mode=True),
     _pool("average_pool", "ceil-dilated-whole-map", [2, 3, 2], size=[3, 2],
           dilation=3, stride=9, ceil_mode=True),
