@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +45,6 @@ class Network:
         self.learned_size = self._place(learned=True, offset=0)
         self.size = self._place(learned=False, offset=self.learned_size)
         self.flat = backend.flat(max(self.size, 1))
-        self.flat_gradients = backend.flat(max(self.size, 1))
         self._plans: dict[tuple[int, bool, bool], Plan] = {}
         values = self._checked(parameters)
         for name, (_, layer, parameter) in self._slots.items():
@@ -71,6 +71,14 @@ class Network:
         if device is None or isinstance(device, str):
             device = open_device(device or "auto")
         return cls(spec, device, seed, parameters or {})
+
+    @functools.cached_property
+    def flat_gradients(self) -> Array:
+        """The gradients, where the parameters lie in `flat`; made when first asked for.
+
+        A network that only predicts has none.
+        """
+        return self.backend.flat(max(self.size, 1))
 
     def _place(self, *, learned: bool, offset: int) -> int:
         step = self.backend.alignment

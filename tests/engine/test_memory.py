@@ -36,6 +36,17 @@ def test_a_network_gives_its_memory_back(any_device):
     assert any_device.memory.taken == before
 
 
+def test_a_network_that_only_predicts_holds_no_gradients(any_device):
+    gc.collect()
+    before = any_device.memory.taken
+    net = network(any_device)
+    net.predict(np.ones((1, 100)))
+    parameters = any_device.dtype.itemsize * (100 * 50 + 50 * 10)
+    assert parameters <= any_device.memory.taken - before < 1.5 * parameters
+    net.gradients(np.ones((1, 100)), np.ones((1, 10)))
+    assert any_device.memory.taken - before > 2 * parameters
+
+
 def test_many_arrays_that_fit_only_one_by_one(any_device, monkeypatch):
     net = network(any_device)
     gc.collect()
