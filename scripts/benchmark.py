@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import engine
+from engine.backends.opencl.meter import Meter
 from engine.errors import nearest
 from scripts.lib import cli, tables
 from scripts.lib.files import write_csv
-from scripts.lib.speed.meter import Meter
 from scripts.lib.speed.worker import SIDES
 from scripts.lib.speed.works import Work, read_works
 
@@ -172,7 +172,7 @@ def benchmark(args: argparse.Namespace) -> None:
                 f"unknown work {name!r}{nearest(name, works)}; known: "
                 f"{', '.join(works)}"
             )
-    meter = Meter(args.threads)
+    meter = Meter(engine.open_device("opencl", threads=args.threads))
     rows = []
     for name in args.works or works:
         sides: list[Side] = []

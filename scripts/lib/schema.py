@@ -66,7 +66,7 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*)?\.?\d+[eE][-+]?\d+"),
+    re.compile(r"[-+]?(\d[\d_]*)?\.?\d+[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +84,26 @@ def test_a_small_work_is_measured(tmp_path):
     )
     assert (row["peer"], row["rounds"]) == ("torch-eager", "7")
     assert "| ignet2-regression |" in table.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("batch: 32", "batches: 32", "unknown key 'batches' (did you mean 'batch'?)"),
+        ("what: train,", "what: trains,", "expected one of train, forward"),
+        ("goal: 8", "goal: 0", "received 0"),
+        ("ignet-depth2, batch", "ignet, batch", "ignet.yaml: expected YAML"),
+    ],
+)
+def test_a_mistake_in_the_list_of_works_is_named(old, new, text, tmp_path):
+    for folder in ("config", "workflow/schemas"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    file = tmp_path / "config/benchmarks.yaml"
+    content = file.read_text("utf-8")
+    assert old in content
+    file.write_text(content.replace(old, new, 1), "utf-8")
+    with pytest.raises(ValueError, match=re.escape(text)):
+        read_works(tmp_path / "config")
 
 
 def run(*arguments) -> str:

@@ -197,3 +197,9 @@ def test_a_recipe_is_merged_experiment_then_variant_then_scale():
     assert one["smoke"] == {"batch_size": 8, "passes": 1, "tolerance": 7}
     assert one["demo"] == {"batch_size": 8, "passes": 20, "tolerance": 7}
     assert two["demo"] == config["recipe"]
+
+
+def test_a_text_may_begin_as_a_number(project):
+    edit(project, IGNET, "title: IgNet", "title: 1e9 IgNets")
+    title = load(project).experiments["ignet"]["title"]
+    assert title.startswith("1e9 IgNets")

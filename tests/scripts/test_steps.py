@@ -235,6 +235,22 @@ def test_a_checkpoint_that_does_not_belong_is_left_aside(
     assert not arguments.checkpoint.exists()
 
 
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
+    small, study, tmp_path, capsys
+):
+    _leave_checkpoint(small, tmp_path, learning_rate=0.001)
+    arguments = _arguments(small, tmp_path, "months", "paper", 0)
+    older = arguments.checkpoint.with_name(arguments.checkpoint.name + ".previous")
+    older.write_bytes(arguments.checkpoint.read_bytes())
+    arguments.checkpoint.write_bytes(older.read_bytes()[:-20])
+    capsys.readouterr()
+    train.train(arguments)
+    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
+    said = capsys.readouterr().err
+    assert "going back: " in said and "pass 1/" not in said
+    assert not arguments.checkpoint.exists() and not older.exists()
+
+
 def test_a_stopped_training_goes_on_where_it_was(small, study, tmp_path, capsys):
     _leave_checkpoint(small, tmp_path, learning_rate=0.001)
     capsys.readouterr()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+
+from scripts.lib.schema import problems, read_yaml
 
 _RATES = {"sgd": 1e-6, "adam": 1e-6}  # so small that a long measurement goes nowhere
 
@@ -43,8 +44,16 @@ class Work:
 
 
 def read_works(config: Path) -> dict[str, Work]:
-    """Return the works of config/benchmarks.yaml by name; config: the folder."""
-    entries = yaml.safe_load((config / "benchmarks.yaml").read_text("utf-8"))["works"]
+    """Return the works of config/benchmarks.yaml by name; config: the folder.
+
+    Raises: ValueError naming file and key for what its schema refuses.
+    """
+    file = config / "benchmarks.yaml"
+    content = read_yaml(file, str(file))
+    schema = config.parent / "workflow" / "schemas" / "benchmarks.schema.yaml"
+    if found := problems(content, schema, str(file)):
+        raise ValueError("\n".join(found))
+    entries = content["works"]
     return {
         name: Work(
             name,
@@ -64,7 +73,7 @@ def _spec(config: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
         layer = {"conv": {"filters": 32, "kernel": 3, "padding": 1}}
         return {"input": [32, size, size], "layers": [layer], "loss": "squared_error"}
     model = config / "models" / f"{entry['model']}.yaml"
-    spec = yaml.safe_load(model.read_text("utf-8"))
+    spec = read_yaml(model, str(model))
     spec["loss"] = entry.get("loss", spec["loss"])
     if "outputs" in entry:
         spec["layers"][-1]["dense"]["units"] = entry["outputs"]

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pyopencl as cl
 
-import engine
+from engine.backends.opencl.backend import OpenCL
 
 _ITEMS, _ROUNDS, _FLOPS = 16, 300_000, 2 * 10
 _FLOATS = 1 << 24  # 64 MiB an array: more than any cache
 
 
 class Meter:
-    """Runs the two kernels of meter.cl on the engine's OpenCL device."""
+    """Runs the two kernels of kernels/meter.cl on a device."""
 
-    def __init__(self, threads: int):
-        self.device = device = engine.open_device("opencl", threads=threads)
-        self.lanes = device.lanes
-        source = Path(__file__).with_suffix(".cl").read_text("utf-8")
-        options = ["-cl-mad-enable", f"-DVEC=float{self.lanes}"]
-        program = cl.Program(device.context, source).build(options=options)
-        self.fma = cl.Kernel(program, "fma_peak")
+    def __init__(self, device: OpenCL):
+        self.device, self.lanes = device, device.lanes
+        self.fma = device.programs.kernel(("meter",), "fma_peak")
         self.registers = device.buffer((16 + _ITEMS) * self.lanes)
         self.fma.set_args(self.registers, np.int32(_ROUNDS))
-        self.triad = cl.Kernel(program, "triad")
+        self.triad = device.programs.kernel(("meter",), "triad")
         self.arrays = [device.buffer(_FLOATS) for _ in range(3)]
         each = _FLOATS // self.lanes // _ITEMS
         self.triad.set_args(*self.arrays, np.uint64(each))
