@@ -26,6 +26,7 @@ from engine.backends.opencl import (
     update,
 )
 from engine.backends.opencl.program import Programs
+from engine.backends.opencl.transfer import Rows, Transfer
 from engine.random import PURPOSES
 
 _FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
@@ -41,18 +42,14 @@ class Buffer(cl.Buffer):
 class BatchArray:
     """(n, *shape) as [block of samples][feature][lane]; see kernels/common.cl.
 
-    staging: the host's array (blocks, features, lanes) for transfers of this shape.
+    blocks: blocks of as many samples as there are lanes.
     """
 
     buffer: cl.Buffer
     n: int
     shape: tuple[int, ...]
-    staging: np.ndarray
-
-    @property
-    def blocks(self) -> int:
-        """Blocks of as many samples as there are lanes."""
-        return len(self.staging)
+    blocks: int
+    transfer: Transfer | None = None  # made when the host first asks
 
     @property
     def features(self) -> int:
@@ -92,7 +89,7 @@ class OpenCL(Backend):
         self.state = State()
         self.memory = Memory(f"{id} ({self.name})", device.global_mem_size)
         self._alignment = max(device.mem_base_addr_align // 32, self.lanes)
-        self._staging: dict[tuple[int, int], np.ndarray] = {}
+        self._rows: dict[tuple[int, int], Rows] = {}
 
     @property
     def alignment(self) -> int:
@@ -117,31 +114,29 @@ class OpenCL(Backend):
         return buffer
 
     def empty(self, n, shape):
-        key = blocks, features = -(-n // self.lanes), math.prod(shape)
-        buffer = self.buffer(blocks * features * self.lanes)
-        if key not in self._staging:
-            self._staging[key] = np.zeros((*key, self.lanes), np.float32)
-        return BatchArray(buffer, n, tuple(shape), self._staging[key])
+        blocks = -(-n // self.lanes)
+        buffer = self.buffer(blocks * math.prod(shape) * self.lanes)
+        return BatchArray(buffer, n, tuple(shape), blocks)
 
     def empty_like(self, array):
         return self.empty(array.n, array.shape)
 
     def reshape(self, array, shape):
-        return BatchArray(array.buffer, array.n, tuple(shape), array.staging)
+        return BatchArray(array.buffer, array.n, tuple(shape), array.blocks)
 
     def put(self, array, values):
-        staging, lanes = array.staging, self.lanes
-        rows = np.asarray(values).reshape(array.n, array.features)
-        for block in range(array.blocks):
-            part = rows[block * lanes : (block + 1) * lanes]
-            staging[block, :, : len(part)] = part.T
-            staging[block, :, len(part) :] = 0.0
-        cl.enqueue_copy(self.queue, array.buffer, staging)
+        self._transfer(array).put(values)
 
     def get(self, array):
-        cl.enqueue_copy(self.queue, array.staging, array.buffer)
-        rows = array.staging.transpose(0, 2, 1).reshape(-1, array.features)
-        return rows[: array.n].reshape(array.n, *array.shape).copy()
+        return self._transfer(array).get()
+
+    def _transfer(self, array: BatchArray) -> Transfer:
+        if array.transfer is None:
+            key = array.blocks * self.lanes, array.features
+            if key not in self._rows:
+                self._rows[key] = Rows(self, *key)
+            array.transfer = Transfer(self, array, self._rows[key])
+        return array.transfer
 
     def flat(self, size):
         return FlatArray(self.buffer(size), (size,))
@@ -165,7 +160,7 @@ class OpenCL(Backend):
 
     def close(self):
         self.queue.finish()
-        self._staging.clear()
+        self._rows.clear()
 
     # --- stages -----------------------------------------------------------------
 

@@ -52,3 +52,21 @@ static inline float lane_sum(vec v) {
     const float2 c = b.lo + b.hi;
     return c.x + c.y;
 }
+
+/* Turns a block of LANES × LANES numbers, a[i][j] -> a[j][i]. Each round shuffles two
+   halves into one another, as a pack of cards; after log2 LANES rounds it is turned. */
+static inline __attribute__((always_inline)) void transpose(vec a[LANES]) {
+    vec b[LANES];
+#pragma unroll
+    for (int n = 1; n < LANES; n *= 2) {
+#pragma unroll
+        for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i].even = a[i].lo;
+            b[2 * i].odd = a[i + LANES / 2].lo;
+            b[2 * i + 1].even = a[i].hi;
+            b[2 * i + 1].odd = a[i + LANES / 2].hi;
+        }
+#pragma unroll
+        for (int i = 0; i < LANES; i++) a[i] = b[i];
+    }
+}

@@ -1,0 +1,49 @@
+/* Between the host's rows, one sample after another, and the blocks of common.cl.
+
+   rows (blocks · LANES, features): behind the last sample lie rows of zeros. One
+   work-item: CHUNK features of one block, LANES × LANES numbers at a time. */
+
+#define CHUNK 256
+
+#define OVER_CHUNKS                                               \
+    const uint parts = (features + CHUNK - 1) / CHUNK;            \
+    const size_t block = get_global_id(0) / parts;                \
+    const uint begin = get_global_id(0) % parts * CHUNK;          \
+    const uint end = min(begin + CHUNK, features);                \
+    const uint whole = begin + (end - begin) / LANES * LANES;
+
+KERNEL to_blocks(NUMBERS_IN rows, OUT x, const uint features) {
+    OVER_CHUNKS
+    rows += block * LANES * features;
+    x += block * features;
+    for (uint f = begin; f < whole; f += LANES) {
+        vec a[LANES];
+#pragma unroll
+        for (int i = 0; i < LANES; i++)
+            a[i] = JOIN(vload, LANES)(0, rows + i * features + f);
+        transpose(a);
+#pragma unroll
+        for (int i = 0; i < LANES; i++) x[f + i] = a[i];
+    }
+    for (uint f = whole; f < end; f++)
+        for (int i = 0; i < LANES; i++)
+            ((__global float *)x)[f * LANES + i] = rows[i * features + f];
+}
+
+KERNEL to_rows(IN x, NUMBERS_OUT rows, const uint features) {
+    OVER_CHUNKS
+    rows += block * LANES * features;
+    x += block * features;
+    for (uint f = begin; f < whole; f += LANES) {
+        vec a[LANES];
+#pragma unroll
+        for (int i = 0; i < LANES; i++) a[i] = x[f + i];
+        transpose(a);
+#pragma unroll
+        for (int i = 0; i < LANES; i++)
+            JOIN(vstore, LANES)(a[i], 0, rows + i * features + f);
+    }
+    for (uint f = whole; f < end; f++)
+        for (int i = 0; i < LANES; i++)
+            rows[i * features + f] = ((__global const float *)x)[f * LANES + i];
+}
