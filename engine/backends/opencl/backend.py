@@ -31,7 +31,7 @@ from engine.random import PURPOSES
 
 _FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
 _CHUNK = 64
-_UPDATE_CHUNK = 1024
+_UPDATE_CHUNK = 2048
 
 
 class Buffer(cl.Buffer):

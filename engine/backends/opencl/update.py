@@ -13,7 +13,7 @@ from engine.backends.update import UpdateRule
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import FlatArray, OpenCL
 
-_CHUNK = 1024
+_CHUNK = 2048
 
 
 def update(
@@ -21,7 +21,7 @@ def update(
 ) -> Stage:
     """Return the stage that changes w and what is kept."""
     decays = any(rule.decay.kinds)
-    defined = {rule.name.upper(): 1, "DECAYS": int(decays)}
+    defined = {rule.name.upper(): 1, "KEPT": len(kept), "DECAYS": int(decays)}
     kernel = backend.programs.kernel(("update",), "update", **defined)
     first, second = (*kept, w, w)[:2]  # where the rule keeps less, w is not touched
     # The kernel's numbers: the rule's, in its order, and the decay's.

@@ -70,3 +70,21 @@ static inline __attribute__((always_inline)) void transpose(vec a[LANES]) {
         for (int i = 0; i < LANES; i++) a[i] = b[i];
     }
 }
+
+/* The first `count` numbers at p, 0 behind them; and their storing: LANES of them, or what
+   is left of a row. Not vload and vstore: PoCL may make a call of every built-in. */
+typedef vec loose_vec __attribute__((aligned(4)));
+
+static inline vec load_first(NUMBERS_IN p, const size_t count) {
+    if (count >= LANES) return *(__global const loose_vec *)p;
+    vec v = ZERO;
+    for (size_t i = 0; i < count; i++) ((float *)&v)[i] = p[i];
+    return v;
+}
+
+static inline void store_first(const vec v, NUMBERS_OUT p, const size_t count) {
+    if (count >= LANES)
+        *(__global loose_vec *)p = v;
+    else
+        for (size_t i = 0; i < count; i++) p[i] = ((const float *)&v)[i];
+}

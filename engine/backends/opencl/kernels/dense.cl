@@ -106,16 +106,6 @@ KERNEL dense_transpose(NUMBERS_IN x, NUMBERS_OUT xt) {
                 k0 + i < K ? x[(block * K + k0 + i) * LANES + lane] : 0.0f;
 }
 
-static inline void store(vec v, NUMBERS_OUT row, const size_t k) {
-    if (k + LANES <= K) {
-        JOIN(vstore, LANES)(v, 0, row + k);
-    } else {
-        float lanes[LANES];
-        JOIN(vstore, LANES)(v, 0, lanes);
-        for (size_t i = 0; k + i < K; i++) row[k + i] = lanes[i];
-    }
-}
-
 KERNEL dense_weights(IN xt, NUMBERS_IN dy, NUMBERS_OUT dw, const uint samples) {
     const size_t pairs = (KV + 1) / 2;
     const size_t id = get_global_id(0);
@@ -137,8 +127,9 @@ KERNEL dense_weights(IN xt, NUMBERS_IN dy, NUMBERS_OUT dw, const uint samples) {
     }
 #pragma unroll
     for (int o = 0; o < OT; o++) {
-        store(acc[o][0], dw + (o0 + o) * K, ka * LANES);
-        store(acc[o][1], dw + (o0 + o) * K, kb * LANES);
+        NUMBERS_OUT row = dw + (o0 + o) * K;
+        store_first(acc[o][0], row + ka * LANES, K - ka * LANES);
+        store_first(acc[o][1], row + kb * LANES, K - kb * LANES);
     }
 }
 

@@ -5,6 +5,8 @@
    outputs in order. Lanes behind the last sample get loss 0 and gradient 0: from here on
    they add nothing to any sum. dz is written only if `wanted`. */
 
+#define CHUNK 2048 /* gradients a work-item of the guard looks at */
+
 #define BEGIN                                          \
     const size_t block = get_global_id(0);             \
     const ivec real = real_lanes(block, n);           \
@@ -74,11 +76,16 @@ KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint 
     losses[block] = MASKED(sum);
 }
 
-/* losses[0] = NaN if a gradient is NaN or infinite. Whoever finds one writes the same. */
+/* losses[0] = NaN if a gradient is NaN or infinite. Whoever finds one writes the same.
+   0 · g is 0, or NaN for such a g. */
 KERNEL guard(NUMBERS_IN gradients, __global float *losses, const ulong count) {
-    const size_t begin = get_global_id(0) * 1024;
-    const size_t end = min(begin + 1024, (size_t)count);
-    int found = 0;
-    for (size_t i = begin; i < end; i++) found |= !isfinite(gradients[i]);
-    if (found) losses[0] = NAN;
+    const size_t begin = get_global_id(0) * CHUNK;
+    const size_t end = min(begin + CHUNK, (size_t)count);
+    vec sum[4] = {ZERO, ZERO, ZERO, ZERO};
+    size_t i = begin;
+    for (; i + 4 * LANES <= end; i += 4 * LANES)
+#pragma unroll
+        for (int k = 0; k < 4; k++) sum[k] += ZERO * load_first(gradients + i + k * LANES, LANES);
+    for (; i < end; i += LANES) sum[0] += ZERO * load_first(gradients + i, end - i);
+    if (any(isnan(sum[0] + sum[1] + (sum[2] + sum[3])))) losses[0] = NAN;
 }
