@@ -17,7 +17,8 @@ import pytest
 import threadpoolctl
 
 import engine
-from engine.backends.threads import Threads, chunks, convolution
+from engine.backends.geometry import ConvGeometry
+from engine.backends.threads import Threads, chunks, convolution, winograd
 
 # Large enough that each stage has several pieces.
 SPEC = {
@@ -26,6 +27,7 @@ SPEC = {
         {"conv": {"filters": 16, "kernel": 3, "padding": "same", "bias": "learned",
                   "padding_mode": "edge"}},
         {"activation": "relu"},
+        {"conv": {"filters": 16, "kernel": 3, "padding": 1}},
         {"conv": {"filters": 16, "kernel": [2, 3], "stride": 2, "groups": 2}},
         {"batch_norm": {}},
         {"activation": {"leaky_relu": 0.1}},
@@ -223,6 +225,7 @@ def pieces(request, monkeypatch):
         monkeypatch.setattr(chunks, "_LEAST_WORK", 1 << 12)
         monkeypatch.setattr(chunks, "_ELEMENTS", 1 << 8)
         monkeypatch.setattr(convolution, "_COLUMNS", 1 << 12)
+        monkeypatch.setattr(winograd, "_NUMBERS", 1 << 12)
 
 
 def test_gradients_have_the_same_bytes_for_any_number_of_threads(pieces):
@@ -265,6 +268,34 @@ def test_a_step_allocates_nothing_as_large_as_its_columns():
         tracemalloc.stop()
         device.close()
     assert min(peaks) < columns
+
+
+@pytest.mark.parametrize("numbers", [1, 1 << 11])
+def test_winograd_in_blocks_of_any_size_is_the_plain_convolution(
+    numbers, opened, monkeypatch
+):
+    """Blocks of single tile rows, and of several samples: y, dx, dw against im2col."""
+    g = ConvGeometry(9, 14, 6, 8, (3, 3), padding=(2, 1), padding_end=(1, 1))
+    assert winograd.fits(g)
+    device = opened("threads")
+    draw = np.random.Generator(np.random.PCG64(1)).standard_normal
+    x, dy, w = (
+        draw(shape, np.float32)
+        for shape in ((7, 9, 14, 6), (7, 8, 15, 6), (8, 9, 3, 3))
+    )
+
+    def results() -> list[np.ndarray]:
+        y, dx, dw, db = *map(np.empty_like, (dy, x, w)), np.empty(8, np.float32)
+        device.conv_forward(x, w, None, y, g)()
+        device.conv_backward_data(dy, w, dx, g)()
+        device.conv_backward_weights(x, dy, dw, db, g)()
+        return [y, dx, dw, db]
+
+    monkeypatch.setattr(winograd, "_NUMBERS", numbers)
+    ours = results()
+    monkeypatch.setattr(winograd, "fits", lambda g: False)
+    for array, expected in zip(ours, results(), strict=True):
+        np.testing.assert_allclose(array, expected, atol=1e-5 * abs(expected).max())
 
 
 def test_none_means_the_cores_this_process_may_use():

@@ -22,6 +22,11 @@ def cut(count: int, size: int) -> list[slice]:
     return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
 
+def cut_evenly(count: int, most: int) -> list[slice]:
+    """Return 0 ... count − 1 as slices of at most `most`, of nearly one size."""
+    return cut(count, -(-count // -(-count // most)))
+
+
 def cut_elements(count: int) -> list[slice]:
     """Return the pieces of an array of `count` numbers."""
     return cut(count, _ELEMENTS)

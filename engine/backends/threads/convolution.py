@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import Stage
+from engine.backends.base import Stage, in_order
 from engine.backends.geometry import ConvGeometry
-from engine.backends.threads import chunks
+from engine.backends.threads import chunks, winograd
 
 if TYPE_CHECKING:
     from engine.backends.threads.backend import Threads
@@ -130,6 +130,8 @@ def forward(
     backend: Threads, x: Array, w: Array, b: Array | None, y: Array, g: ConvGeometry
 ) -> Stage:
     """Return the stage y = conv(x, w) + b."""
+    if winograd.fits(g):
+        return winograd.forward(backend, x, w, b, y, g)
     windows = _Windows(backend, len(x), g)
     gather = _gatherer(windows, x)
     weights = w.reshape(g.groups, g.filters // g.groups, windows.depth)
@@ -232,15 +234,22 @@ def backward_weights(
     backend: Threads, x: Array, dy: Array, dw: Array, db: Array | None, g: ConvGeometry
 ) -> Stage:
     """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b."""
+    most = min(max(_PARTIAL // dw.size, 4), chunks.MOST_PIECES)
+    way = winograd.backward_weights if winograd.fits(g) else _backward_weights
+    stage = way(backend, x, dy, dw, g, most)
+    return stage if db is None else in_order([stage, _backward_bias(backend, dy, db)])
+
+
+def _backward_weights(
+    backend: Threads, x: Array, dy: Array, dw: Array, g: ConvGeometry, most: int
+) -> Stage:
     windows = _Windows(backend, len(x), g)
     gather = _gatherer(windows, x)
     dys = _by_group(dy, g)
     # Products are (K, F): this way round BLAS takes two thirds of the time.
     shape = g.groups, windows.depth, g.filters // g.groups
-    most = min(max(_PARTIAL // dw.size, 4), chunks.MOST_PIECES)
     pieces = chunks.cut_work(len(x), windows.work, most)
     sums = np.empty((len(pieces), *shape), np.float32)
-    bias_sums = np.empty((len(pieces), g.filters), np.float32)
 
     def run(numbered: tuple[int, slice], worker: int) -> None:
         number, piece = numbered
@@ -251,17 +260,21 @@ def backward_weights(
             np.matmul(columns, dys[samples][..., places].swapaxes(2, 3), out=each)
             for product in each:
                 np.add(total, product, out=total)
-        if db is not None:
-            per_sample = dys[piece].sum(axis=3).reshape(-1, g.filters)
-            np.sum(per_sample, axis=0, out=bias_sums[number])
 
-    stage = backend.stage(run, list(enumerate(pieces)))
-
-    def all_pieces() -> None:
-        stage()
+    def combine() -> None:
         total = dw.reshape(g.groups, -1, windows.depth).swapaxes(1, 2)
         np.sum(sums, axis=0, out=total)
-        if db is not None:
-            np.sum(bias_sums, axis=0, out=db)
 
-    return all_pieces
+    return in_order([backend.stage(run, list(enumerate(pieces))), combine])
+
+
+def _backward_bias(backend: Threads, dy: Array, db: Array) -> Stage:
+    """Return the stage db = Σ dy: of each sample, then of the samples."""
+    maps = dy.reshape(*dy.shape[:2], -1)
+    sums = backend.empty(len(dy), (len(db),))
+
+    def run(samples: slice, worker: int) -> None:
+        np.sum(maps[samples], axis=2, out=sums[samples])
+
+    stage = backend.stage(run, chunks.cut_samples(len(dy), dy[0].size))
+    return in_order([stage, lambda: np.sum(sums, axis=0, out=db)])

@@ -60,13 +60,18 @@ CONVOLUTIONS = [
     _conv("batch-33", [2, 7, 6], n=33, kernel=3, padding=1),
     _conv("no-bias", [2, 7, 6], kernel=3, bias="none"),
     _conv("fixed-bias", [2, 7, 6], kernel=3, bias="fixed"),
-    # Many channels: what OpenCL computes by Winograd's F(4×4, 3×3).
+    # Many channels: what OpenCL computes by Winograd's F(4×4, 3×3), threads by F(4, 3).
     _conv("winograd", [32, 8, 12], filters=32, kernel=3, padding=1, n=9, big=True),
     _conv("winograd-odd", [9, 13, 10], filters=11, kernel=3, padding="same", n=3),
     _conv("winograd-valid", [16, 9, 7], filters=8, kernel=3),
     _conv("winograd-padding-3", [8, 6, 5], filters=10, kernel=3, padding=3),
     _conv("winograd-one-tile", [24, 4, 4], filters=40, kernel=3, padding=1, big=True),
     _conv("winograd-sides", [8, 7, 9], filters=8, kernel=3, padding=[0, 2, 1, 0]),
+    _conv("winograd-wide", [8, 8, 6], filters=9, kernel=[3, 5], padding=[1, 2]),
+    _conv("winograd-narrow", [9, 7, 5], filters=8, kernel=[3, 1], padding=[2, 0]),
+    _conv("winograd-even", [8, 6, 5], filters=8, kernel=[3, 4], padding="same"),
+    _conv("winograd-bands", [32, 50, 60], n=3, big=True, filters=16, kernel=3,
+          padding=1),
     # Several pieces of a batch; several blocks of a piece; several bands of a sample.
     _conv("pieces", [16, 20, 18], n=9, big=True, filters=24, kernel=3, padding=1),
     _conv("blocks", [16, 27, 27], n=33, big=True, filters=1, kernel=3, stride=1),
