@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -138,21 +138,28 @@ class Plan:
         t is what `Loss.check_targets` returned: int (n, 1) classes or float (n, ...).
         """
         self._start_loss(t)
-        return self._read_losses()
+        return self._losses()()
 
-    @computing()
     def learn(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Return the samples' losses; gradients then stand in the network's flat array.
 
         If a gradient is not finite, the first loss is NaN (see `Backend.guard`): so one
         look at the losses, once everything has run, is a look at all.
         """
+        return self.start(x, t)()
+
+    @computing()
+    def start(self, x: np.ndarray, t: np.ndarray) -> Callable[[], np.ndarray]:
+        """Return a function that gives what `learn` returns, when it is needed.
+
+        Until then the device works on, and may be given the next batch.
+        """
         self.run(x)
         self._start_loss(t)
         for stage in self.backward:
             stage()
         self._guard()
-        return self._read_losses()
+        return self._losses()
 
     @computing()
     def track(self) -> None:
@@ -168,8 +175,9 @@ class Plan:
         self.backend.put(target, t.reshape(self.n, -1))
         stage()
 
-    def _read_losses(self) -> np.ndarray:
-        return self.backend.get(self.losses)[:, 0].astype(np.float64)
+    def _losses(self) -> Callable[[], np.ndarray]:
+        read = self.backend.getting(self.losses)
+        return lambda: read()[:, 0].astype(np.float64)
 
     def _loss_stage(self, classes: bool) -> tuple[Array, Stage]:
         loss = self.network.loss_function
@@ -183,9 +191,13 @@ class Plan:
         return target, self.backend.loss(kind, z, target, dz, self.losses, scale)
 
     def check_finite(self, losses: np.ndarray, step: int) -> None:
-        """Raise NumericsError naming the layer at fault if a loss is not finite."""
+        """Raise NumericsError naming the layer at fault if a loss is not finite.
+
+        The arrays must be as `learn` left them. The device's fault is done with then.
+        """
         if np.isfinite(losses).all():
             return
+        self.backend.put_flat(self.backend.fault, np.zeros(1))
         advice = "lower the learning rate or the initial weights"
         for layer, y in zip(self.network.layers, self.outputs, strict=True):
             for name, values in self.network.parameters_of(layer).items():

@@ -15,7 +15,9 @@ and `finish` wait.
 
 NaN and infinity are never hidden: where a function would map an infinity to a finite
 number (ReLU, sigmoid, maximum, softmax), the primitive gives NaN instead, so that the
-loss shows whatever went wrong before it. See `Plan.check_finite`.
+loss shows whatever went wrong before it. `guard` keeps such a fault on the device, where
+it stops every later update, so that the host may learn of it late. See
+`Plan.check_finite`.
 
 Sameness: a backend cuts its work into chunks that do not depend on the number of
 threads and adds partial sums in a fixed order.
@@ -70,13 +72,17 @@ class State:
 
 
 class Backend(ABC):
-    """A device that computes. `id`, `name`, `kind`, `compute_units` describe it."""
+    """A device that computes. `id`, `name`, `kind`, `compute_units` describe it.
+
+    fault: a flat array (1,), NaN once `guard` has found one, until it is set to 0.
+    """
 
     id: str
     name: str
     kind: str
     compute_units: int
     dtype: np.dtype
+    fault: Array
 
     # --- memory -----------------------------------------------------------------
 
@@ -99,6 +105,14 @@ class Backend(ABC):
     @abstractmethod
     def get(self, array: Array) -> np.ndarray:
         """Return a batch array as the host's (n, *shape), of the backend's dtype."""
+
+    def getting(self, array: Array) -> Callable[[], np.ndarray]:
+        """Return a function that gives what `get` would give now, when it is needed.
+
+        In the meantime other stages may run, and overwrite the array.
+        """
+        values = self.get(array)
+        return lambda: values
 
     @abstractmethod
     def flat(self, size: int) -> Array:
@@ -215,7 +229,10 @@ class Backend(ABC):
 
     @abstractmethod
     def blend(self, kept: Array, new: Array, portion: float, factor: float) -> Stage:
-        """kept ← (1 − portion) · kept + portion · factor · new; flat arrays."""
+        """kept ← (1 − portion) · kept + portion · factor · new; flat arrays.
+
+        With a fault nothing changes.
+        """
 
     @abstractmethod
     def softmax_forward(self, x: Array, y: Array) -> Stage:
@@ -330,7 +347,9 @@ class Backend(ABC):
 
     @abstractmethod
     def guard(self, gradients: Array, size: int, losses: Array) -> Stage:
-        """losses[0] = NaN if any of the first `size` gradients is NaN or infinite."""
+        """losses[0] = fault[0] = NaN if a loss, or one of the first `size` gradients,
+        is NaN or infinite.
+        """
 
     # --- optimisers; formulas stand in engine/optimizers.py -----------------------
 
@@ -338,5 +357,5 @@ class Backend(ABC):
     def update(self, rule: UpdateRule, w: Array, dw: Array, *kept: Array) -> Stage:
         """Change w as `rule` says, by the gradients dw and what the rule keeps.
 
-        All are flat arrays, or parts, of one size.
+        All are flat arrays, or parts, of one size. With a fault nothing changes.
         """

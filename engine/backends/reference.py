@@ -36,6 +36,7 @@ class Reference(Backend):
     def __init__(self) -> None:
         self.state = State()
         self.memory = Memory(self.id, of_host())
+        self.fault = self.flat(1)
 
     def _zeros(self, shape):
         """Return zeros of the backend's dtype.  Raises: DeviceError with the bytes."""
@@ -167,7 +168,8 @@ class Reference(Backend):
 
     def blend(self, kept, new, portion, factor) -> Stage:
         def run():
-            kept[...] = (1.0 - portion) * kept + portion * factor * new
+            if not self.fault.any():
+                kept[...] = (1.0 - portion) * kept + portion * factor * new
 
         return run
 
@@ -297,13 +299,17 @@ class Reference(Backend):
 
     def guard(self, gradients, size, losses) -> Stage:
         def run():
-            if not np.isfinite(gradients[:size]).all():
-                losses[0] = np.nan
+            if not (np.isfinite(gradients[:size]).all() and np.isfinite(losses).all()):
+                losses[0] = self.fault[0] = np.nan
 
         return run
 
     def update(self, rule, w, dw, *kept) -> Stage:
-        return lambda: update(rule, self.state, w, dw, *kept)
+        def run():
+            if not self.fault.any():
+                update(rule, self.state, w, dw, *kept)
+
+        return run
 
 
 def rows(array: np.ndarray, count: int) -> np.ndarray:

@@ -16,6 +16,7 @@ def moments(x: Array, mean: Array, variance: Array) -> Stage:
     def run() -> None:
         mean[...] = x.mean(axis=(0, 2))
         variance[...] = x.var(axis=(0, 2))
+        variance[np.isinf(variance)] = np.nan  # x / ∞ would hide it
 
     return run
 

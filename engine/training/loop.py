@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ Data = tuple[Any, Any]
 Score = Callable[[np.ndarray, np.ndarray], float]
 # (x, t, numbers of the samples, number of the pass from 1) -> (x, t) to be learned
 Transform = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Data]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step that the device may still be at; x, t: its batch."""
+
+    number: int
+    x: np.ndarray
+    t: np.ndarray
+    losses: Callable[[], np.ndarray]
 
 
 class Trainer:
@@ -71,22 +82,41 @@ class Trainer:
         """
         x = self.network.check_input(x)
         t = self.network.check_targets(t, len(x))
-        losses = self._step(x, t)
+        losses = self._finish(self._start(x, t))
         return float(losses.sum()) * self.network.loss_function.scale(len(x))
 
     @computing()
-    def _step(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-        state = self.network.backend.state
-        rate = self.optimizer.settings["learning_rate"]
-        state.seed, state.step = self.seed, self.steps
-        state.learning_rate = rate * self.schedule(self.steps)
+    def _start(self, x: np.ndarray, t: np.ndarray) -> _Step:
+        """Let the device learn a batch; it goes on by itself."""
+        self._tell(self.steps)
         plan = self.network.plan(len(x), training=True)
-        losses = plan.learn(x, t)
-        plan.check_finite(losses, self.steps)
+        losses = plan.start(x, t)
         self._update()
         plan.track()
         self.steps += 1
+        return _Step(self.steps - 1, x, t, losses)
+
+    def _finish(self, step: _Step) -> np.ndarray:
+        """Return the losses of a step that was started; none but the next has been.
+
+        Raises: NumericsError; the parameters, and `steps`, are then those before it.
+        """
+        losses = step.losses()
+        if not np.isfinite(losses).all():
+            # The next step wrote over what would tell the layer; the fault kept either
+            # from changing a parameter, so it can be taken again.
+            self.steps = step.number
+            self._tell(step.number)
+            plan = self.network.plan(len(step.x), training=True)
+            plan.check_finite(plan.learn(step.x, step.t), step.number)
         return losses
+
+    def _tell(self, step: int) -> None:
+        """Set what the stages of this step read."""
+        state = self.network.backend.state
+        rate = self.optimizer.settings["learning_rate"]
+        state.seed, state.step = self.seed, step
+        state.learning_rate = rate * self.schedule(step)
 
     def fit(
         self,
@@ -192,13 +222,21 @@ class _Run:
         order = random.permutation(
             trainer.seed, "order", len(self.x), step=self.passes_done
         )
-        while self.samples_done < len(order):
-            chosen = order[self.samples_done : self.samples_done + batch]
-            self.total += float(trainer._step(*self._batch(chosen)).sum())
-            self.samples_done += len(chosen)
-            self.seconds = time.perf_counter() - begin
+        under_way: _Step | None = None
+        for i in range(self.samples_done, len(order), batch):
+            # The host draws a batch, and hands it over, while the device is still at
+            # the one before.
+            step = trainer._start(*self._batch(order[i : i + batch]))
+            if under_way is not None:
+                self._take(under_way)
+            under_way = step
             if self.every and trainer.steps % self.every == 0:
+                self._take(under_way)
+                under_way = None
+                self.seconds = time.perf_counter() - begin
                 self.write()
+        if under_way is not None:
+            self._take(under_way)
         self.passes_done += 1
         row = {
             "pass": self.passes_done,
@@ -209,6 +247,11 @@ class _Run:
         self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
         self.rows.append(row)
         return row
+
+    def _take(self, step: _Step) -> None:
+        """Add the losses of a step to the pass's."""
+        self.total += float(self.trainer._finish(step).sum())
+        self.samples_done += len(step.x)
 
     def _batch(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what is learned of these rows of the training data."""

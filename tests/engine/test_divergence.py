@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import engine
+from engine import random
 from engine.layers.activation import FUNCTIONS
 from tests.engine.test_training import (
     LINEAR,
@@ -139,3 +140,27 @@ def test_validation_that_diverges_is_no_silent_run(any_device):
     held_out = np.full((2, 4), 1e300), np.zeros((2, 1))
     with pytest.raises(engine.NumericsError, match="step "):
         trainer.fit(vectors(), held_out, passes=1)
+
+
+def test_a_fault_within_a_pass_stops_all_that_was_begun(any_device):
+    """fit hands over the next batch before it knows of this one's fault."""
+    x, t = images(40)
+    trainer = trainer_of(SPEC, any_device, batch_size=8)
+    order = random.permutation(trainer.seed, "order", 40, step=0)
+    steps = [order[i : i + 8] for i in range(0, 40, 8)]
+    clean = trainer_of(SPEC, any_device, batch_size=8)
+    for samples in steps[:2]:
+        clean.step(x[samples], t[samples])
+
+    def spoil(batch, targets, samples, number):
+        spoilt = trainer.steps == 2
+        return (np.full(batch.shape, 1e300) if spoilt else batch), targets
+
+    text = "step 2: NaN or infinity in the output of the layer"
+    with pytest.raises(engine.NumericsError, match=text):
+        trainer.fit((x, t), passes=1, transform=spoil)
+    assert digest(trainer.network) == digest(clean.network)
+    assert trainer.steps == 2
+    for each in (trainer, clean):  # and it can go on
+        each.step(x[steps[3]], t[steps[3]])
+    assert digest(trainer.network) == digest(clean.network)

@@ -208,13 +208,13 @@ def test_each_pass_takes_every_sample_once_in_the_order_of_the_seed(reference):
     x, t = vectors(40)
     x[:, 0] = np.arange(40)
     taken = []
-    one_step = trainer._step
+    one_step = trainer._start
 
     def spy(x, t):
         taken.append(x[:, 0].astype(int).tolist())
         return one_step(x, t)
 
-    trainer._step = spy
+    trainer._start = spy
     trainer.optimizer.settings["learning_rate"] = 1e-6
     trainer.fit((x, t), passes=2)
     assert [len(batch) for batch in taken] == [16, 16, 8] * 2

@@ -90,6 +90,7 @@ class OpenCL(Backend):
         self.memory = Memory(f"{id} ({self.name})", device.global_mem_size)
         self._alignment = max(device.mem_base_addr_align // 32, self.lanes)
         self._rows: dict[tuple[int, int], Rows] = {}
+        self.fault = self.flat(1)
 
     @property
     def alignment(self) -> int:
@@ -128,7 +129,10 @@ class OpenCL(Backend):
         self._transfer(array).put(values)
 
     def get(self, array):
-        return self._transfer(array).get()
+        return self.getting(array)()
+
+    def getting(self, array):
+        return self._transfer(array).getting()
 
     def _transfer(self, array: BatchArray) -> Transfer:
         if array.transfer is None:
@@ -326,7 +330,10 @@ class OpenCL(Backend):
     def guard(self, gradients, size, losses):
         items = max(-(-size // _UPDATE_CHUNK), 1)
         kernel = self.programs.kernel(("loss",), "guard", K=1, TARGETS=1)
-        return self.launch(kernel, items, gradients, losses, np.uint64(size))
+        return self.launch(
+            kernel, items, gradients, losses, self.fault, np.uint64(size),
+            np.uint32(losses.blocks),
+        )  # fmt: skip
 
     def update(self, rule, w, dw, *kept):
         return update.update(self, rule, w, dw, *kept)

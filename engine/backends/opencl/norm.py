@@ -86,7 +86,7 @@ def blend(
     kernel = backend.programs.kernel(("norm",), "blend", C=1, P=1, EACH=1, AFFINE=0)
     numbers = np.float32(1.0 - portion), np.float32(portion * factor)
     size = np.uint32(math.prod(kept.shape))
-    return backend.launch(kernel, 1, kept, new, *numbers, size)
+    return backend.launch(kernel, 1, kept, new, backend.fault, *numbers, size)
 
 
 def _cut(backend: OpenCL, x: BatchArray, *, affine: bool = False):

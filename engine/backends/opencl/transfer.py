@@ -7,6 +7,7 @@ them into its blocks of lanes: the host would take ten times as long.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ class Rows:
     """
 
     def __init__(self, backend: OpenCL, rows: int, features: int):
-        shape = rows, features
+        shape, self._queue = (rows, features), backend.queue
         if _shares_memory(backend.queue.device):
             self.host = cl.fsvm_empty(backend.context, shape, np.float32)
             self.device, self.copied = cl.SVM(self.host), False
@@ -35,21 +36,28 @@ class Rows:
         self.host[:] = 0.0
         self.last: cl.Event | None = None
 
+    def __del__(self) -> None:
+        # OpenCL counts the references to its buffers, but not to shared memory: a
+        # kernel that was begun may still write there. (PoCL 3.0 crashes where the
+        # queue is told to free it.)
+        self._queue.finish()
+
 
 class Transfer:
-    """Puts numbers into one batch array, and gets them."""
+    """Puts numbers into one batch array, and gets them.
+
+    rows: of all arrays of this size, for `put`; `getting` has its own.
+    """
 
     def __init__(self, backend: OpenCL, array: BatchArray, rows: Rows):
         self._rows, self._queue = rows, backend.queue
+        self._free: list[tuple[cl.Kernel, Rows]] = []
+        self._backend, self._array = backend, array.buffer
         self._n, self._shape = array.n, (array.n, *array.shape)
         self._items = (array.blocks * -(-array.features // _CHUNK),)
-        self._to_blocks, self._to_rows = (
-            backend.programs.kernel(("transfer",), name)
-            for name in ("to_blocks", "to_rows")
-        )
-        features = np.uint32(array.features)
-        self._to_blocks.set_args(rows.device, array.buffer, features)
-        self._to_rows.set_args(array.buffer, rows.device, features)
+        self._features = np.uint32(array.features)
+        self._to_blocks = backend.programs.kernel(("transfer",), "to_blocks")
+        self._to_blocks.set_args(rows.device, array.buffer, self._features)
 
     def put(self, values: np.ndarray) -> None:
         """Copy (n, *shape) numbers of the host into the array."""
@@ -62,13 +70,27 @@ class Transfer:
             cl.enqueue_copy(self._queue, rows.device, rows.host)
         rows.last = self._run(self._to_blocks)
 
-    def get(self) -> np.ndarray:
-        """Return the array's numbers as the host's (n, *shape)."""
-        rows = self._rows
-        self._run(self._to_rows).wait()
-        if rows.copied:
-            cl.enqueue_copy(self._queue, rows.host, rows.device)
-        return np.array(rows.host[: self._n]).reshape(self._shape)
+    def getting(self) -> Callable[[], np.ndarray]:
+        """Return a function that gives the numbers of now as the host's (n, *shape)."""
+        kernel, rows = self._free.pop() if self._free else self._way_back()
+        event = self._run(kernel)
+
+        def read() -> np.ndarray:
+            event.wait()
+            if rows.copied:
+                cl.enqueue_copy(self._queue, rows.host, rows.device)
+            values = np.array(rows.host[: self._n]).reshape(self._shape)
+            self._free.append((kernel, rows))
+            return values
+
+        return read
+
+    def _way_back(self) -> tuple[cl.Kernel, Rows]:
+        """Return rows that no `getting` uses, and the kernel bound to them."""
+        rows = Rows(self._backend, *self._rows.host.shape)
+        kernel = self._backend.programs.kernel(("transfer",), "to_rows")
+        kernel.set_args(self._array, rows.device, self._features)
+        return kernel, rows
 
     def _run(self, kernel: cl.Kernel) -> cl.Event:
         return cl.enqueue_nd_range_kernel(self._queue, kernel, self._items, (1,))

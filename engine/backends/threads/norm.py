@@ -42,6 +42,7 @@ def moments(backend: Threads, x: Array, mean: Array, variance: Array) -> Stage:
         between = ((means - centre) ** 2).mean(axis=0)
         mean[...] = centre
         variance[...] = variances.mean(axis=0, dtype=np.float64) + between
+        np.copyto(variance, np.nan, where=np.isinf(variance))  # x / ∞ would hide it
 
     return in_order([backend.stage(run, _pieces(x)), combine])
 

@@ -41,6 +41,8 @@ def update(
     stage = backend.stage(piece, pieces)
 
     def run() -> None:
+        if backend.fault.any():
+            return
         numbers[:] = map(np.float32, rule.at(backend.state))
         if decays:
             coefficients[:] = map(np.float32, rule.decay_at(backend.state))

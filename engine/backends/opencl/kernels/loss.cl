@@ -76,9 +76,10 @@ KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint 
     losses[block] = MASKED(sum);
 }
 
-/* losses[0] = NaN if a gradient is NaN or infinite. Whoever finds one writes the same.
-   0 · g is 0, or NaN for such a g. */
-KERNEL guard(NUMBERS_IN gradients, __global float *losses, const ulong count) {
+/* losses[0] = fault[0] = NaN if a gradient or a loss is NaN or infinite. Whoever finds one
+   writes the same. 0 · g is 0, or NaN for such a g. */
+KERNEL guard(NUMBERS_IN gradients, __global vec *losses, __global float *fault,
+             const ulong count, const uint blocks) {
     const size_t begin = get_global_id(0) * CHUNK;
     const size_t end = min(begin + CHUNK, (size_t)count);
     vec sum[4] = {ZERO, ZERO, ZERO, ZERO};
@@ -87,5 +88,10 @@ KERNEL guard(NUMBERS_IN gradients, __global float *losses, const ulong count) {
 #pragma unroll
         for (int k = 0; k < 4; k++) sum[k] += ZERO * load_first(gradients + i + k * LANES, LANES);
     for (; i < end; i += LANES) sum[0] += ZERO * load_first(gradients + i, end - i);
-    if (any(isnan(sum[0] + sum[1] + (sum[2] + sum[3])))) losses[0] = NAN;
+    if (get_global_id(0) == 0)
+        for (uint block = 0; block < blocks; block++) sum[0] += ZERO * losses[block];
+    if (any(isnan(sum[0] + sum[1] + (sum[2] + sum[3])))) {
+        ((__global float *)losses)[0] = NAN;
+        fault[0] = NAN;
+    }
 }

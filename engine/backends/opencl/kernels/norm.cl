@@ -51,7 +51,8 @@ KERNEL moments(IN means, IN variances, NUMBERS_OUT mean, NUMBERS_OUT variance,
         squares += MASKED(variances[block * C + c] + e * e);
     }
     mean[c] = centre;
-    variance[c] = lane_sum(squares) / n;
+    const float v = lane_sum(squares) / n;
+    variance[c] = v + (v - v); /* NaN for an infinity: x / ∞ would hide it */
 }
 
 KERNEL norm_forward(IN x, OUT y, NUMBERS_IN mean, NUMBERS_IN variance, NUMBERS_IN gamma,
@@ -109,7 +110,8 @@ KERNEL norm_data(IN x, IN dy, OUT dx, NUMBERS_IN mean, NUMBERS_IN variance,
     }
 }
 
-KERNEL blend(NUMBERS_OUT kept, NUMBERS_IN new, const float old_part,
+KERNEL blend(NUMBERS_OUT kept, NUMBERS_IN new, NUMBERS_IN fault, const float old_part,
              const float new_part, const uint size) {
+    if (fault[0] != 0.0f) return;
     for (size_t i = 0; i < size; i++) kept[i] = old_part * kept[i] + new_part * new[i];
 }

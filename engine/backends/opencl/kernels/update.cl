@@ -59,7 +59,8 @@ static inline void change(vec *w, const vec dw, vec *a, vec *b, const float8 k,
     }
 
 KERNEL update(NUMBERS_OUT w, NUMBERS_IN dw, NUMBERS_OUT a, NUMBERS_OUT b,
-              const float8 k, const float4 decay, const ulong count) {
+              NUMBERS_IN fault, const float8 k, const float4 decay, const ulong count) {
+    if (fault[0] != 0.0f) return;
     size_t i = get_global_id(0) * CHUNK;
     const size_t end = min(i + CHUNK, (size_t)count);
     for (; i + LANES <= end; i += LANES) CHANGE(LANES)
