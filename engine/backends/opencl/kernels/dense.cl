@@ -1,142 +1,133 @@
-/* Dense layer: forward, gradient of the data, gradient of the weights.
+/* Dense layer: forward, gradient of the data, gradient of the weights and of the bias.
 
    Formulas: engine/layers/dense.py. x is read as K features, y has O; layouts of both as
-   in common.cl; weights [o][k] in C order. K, O are compiled in.
+   in common.cl; weights [o][k] in C order. K, O are compiled in. A work-item holds a tile
+   of sums in registers, as many as there are (engine/backends/opencl/dense.py):
 
-       forward  one work-item: OT outputs of NT blocks of samples; KU sums run side by
-                side, so that few outputs do not wait for one chain of additions.
-       data     one work-item: KT input features of NT blocks.
-       weights  needs the samples one after another and the features in the lanes: x is
-                transposed first (`dense_transpose`), then one work-item sums OT × 2 vectors
-                of weights over the samples in order. */
+       forward  OT outputs × NT blocks of samples; KU sums run side by side, so that few
+                outputs do not wait for one chain of additions.
+       data     KT input features × NT blocks.
+       weights  OT outputs × the 2 · LANES features of a panel, PT panels one after
+                another. The features must be in the lanes and the samples in a row, so
+                `dense_panels` turns x before, into panels that are read from end to end:
+
+                    panels[panel][sample][feature in the panel]
+
+   Consecutive work-items of `forward` and `data` share their weights, those of `weights`
+   their dy. Where a tile would reach over the end, it begins earlier or takes the last
+   block twice: then two work-items write the same numbers, or one writes them twice. */
 
 #ifndef OT
-#define OT 8      /* outputs a work-item holds */
+#define OT 6   /* outputs of a tile (forward, weights) */
+#define KU 1   /* partial sums per output (forward) */
+#define KT 6   /* input features of a tile (data) */
+#define PT 8   /* panels of a work-item (weights) */
 #endif
-#ifndef KT
-#define KT 8      /* input features (data) a work-item holds */
-#endif
-#ifndef KU
-#define KU 1      /* partial sums per output (forward) */
-#endif
-#define NT 2      /* blocks of samples it holds */
-#define O_TILES ((O + OT - 1) / OT)
-#define K_TILES ((K + KT - 1) / KT)
-#define KV ((K + LANES - 1) / LANES)  /* vectors of features */
+#define NT 2   /* blocks of samples of a tile (forward, data) */
+#define PANEL (2 * LANES)
+#define PANELS ((K + PANEL - 1) / PANEL)
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < count; i++)
 
-KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const uint blocks) {
-    const size_t id = get_global_id(0);
-    const size_t o0 = min(id % O_TILES * OT, (size_t)(O - OT));
-    const size_t n0 = id / O_TILES * NT;
-    /* Of an odd number of blocks the last is computed twice rather than read beyond. */
-    const size_t n1 = min(n0 + 1, (size_t)blocks - 1);
-    IN xa = x + n0 * K;
-    IN xb = x + n1 * K;
+/* The tile's first row of `rows`, `tall` a tile, and its blocks. */
+#define TILE(rows, tall)                                              \
+    const size_t across = (blocks + NT - 1) / NT;                     \
+    const size_t wanted = get_global_id(0) / across * tall;           \
+    const size_t row = wanted < rows - tall ? wanted : rows - tall;   \
+    size_t block[NT];                                                 \
+    EACH(j, NT) {                                                     \
+        block[j] = get_global_id(0) % across * NT + j;                \
+        if (block[j] >= blocks) block[j] = blocks - 1;                \
+    }
+
+KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const uint blocks,
+                     const int biased) {
+    TILE(O, OT)
     vec acc[KU][OT][NT];
-#pragma unroll
-    for (int i = 0; i < KU * OT * NT; i++) acc[i / (OT * NT)][i / NT % OT][i % NT] = ZERO;
-    size_t k = 0;
-    for (; k + KU <= K; k += KU) {
-#pragma unroll
-        for (int s = 0; s < KU; s++) {
-            const vec va = xa[k + s], vb = xb[k + s];
-#pragma unroll
-            for (int o = 0; o < OT; o++) {
-                const vec wv = (vec)w[(o0 + o) * K + k + s];
-                acc[s][o][0] += wv * va;
-                acc[s][o][1] += wv * vb;
+    EACH(s, KU) EACH(o, OT) EACH(j, NT) acc[s][o][j] = ZERO;
+    for (size_t first = 0; first < K; first += KU) {
+        EACH(s, KU) {
+            const size_t k = first + s;
+            if (K % KU > 0 && k >= K) break;
+            vec xs[NT];
+            EACH(j, NT) xs[j] = x[block[j] * K + k];
+            EACH(o, OT) {
+                const vec weight = (vec)w[(row + o) * K + k];
+                EACH(j, NT) acc[s][o][j] += weight * xs[j];
             }
         }
     }
-    for (; k < K; k++) {
+    EACH(o, OT) {
+        const vec bias = biased ? (vec)b[row + o] : ZERO;
+        EACH(j, NT) {
+            vec sum = acc[0][o][j];
 #pragma unroll
-        for (int o = 0; o < OT; o++) {
-            const vec wv = (vec)w[(o0 + o) * K + k];
-            acc[0][o][0] += wv * xa[k];
-            acc[0][o][1] += wv * xb[k];
+            for (int s = 1; s < KU; s++) sum += acc[s][o][j];
+            y[block[j] * O + row + o] = sum + bias;
         }
-    }
-#pragma unroll
-    for (int o = 0; o < OT; o++) {
-        const vec bias = HAS_BIAS ? (vec)b[o0 + o] : ZERO;
-        vec a = acc[0][o][0], c = acc[0][o][1];
-#pragma unroll
-        for (int s = 1; s < KU; s++) {
-            a += acc[s][o][0];
-            c += acc[s][o][1];
-        }
-        y[n0 * O + o0 + o] = a + bias;
-        y[n1 * O + o0 + o] = c + bias;
     }
 }
 
 KERNEL dense_data(IN dy, NUMBERS_IN w, OUT dx, const uint blocks) {
-    const size_t id = get_global_id(0);
-    const size_t k0 = min(id % K_TILES * KT, (size_t)(K - KT));
-    const size_t n0 = id / K_TILES * NT;
-    const size_t n1 = min(n0 + 1, (size_t)blocks - 1);
+    TILE(K, KT)
     vec acc[KT][NT];
-#pragma unroll
-    for (int i = 0; i < KT * NT; i++) acc[i / NT][i % NT] = ZERO;
+    EACH(k, KT) EACH(j, NT) acc[k][j] = ZERO;
     for (size_t o = 0; o < O; o++) {
-        const vec da = dy[n0 * O + o], db = dy[n1 * O + o];
-#pragma unroll
-        for (int k = 0; k < KT; k++) {
-            const vec wv = (vec)w[o * K + k0 + k];
-            acc[k][0] += wv * da;
-            acc[k][1] += wv * db;
+        vec ds[NT];
+        EACH(j, NT) ds[j] = dy[block[j] * O + o];
+        EACH(k, KT) {
+            const vec weight = (vec)w[o * K + row + k];
+            EACH(j, NT) acc[k][j] += weight * ds[j];
         }
     }
-#pragma unroll
-    for (int k = 0; k < KT; k++) {
-        dx[n0 * K + k0 + k] = acc[k][0];
-        dx[n1 * K + k0 + k] = acc[k][1];
-    }
+    EACH(k, KT) EACH(j, NT) dx[block[j] * K + row + k] = acc[k][j];
 }
 
-/* xt[s][k] = x(sample s, feature k), rows padded to KV vectors with zeros; one work-item:
-   LANES features of one block. */
-KERNEL dense_transpose(NUMBERS_IN x, NUMBERS_OUT xt) {
-    const size_t id = get_global_id(0);
-    const size_t k0 = id % KV * LANES;
-    const size_t block = id / KV;
-    for (size_t lane = 0; lane < LANES; lane++)
-        for (size_t i = 0; i < LANES; i++)
-            xt[((block * LANES + lane) * KV) * LANES + k0 + i] =
-                k0 + i < K ? x[(block * K + k0 + i) * LANES + lane] : 0.0f;
-}
-
-KERNEL dense_weights(IN xt, NUMBERS_IN dy, NUMBERS_OUT dw, const uint samples) {
-    const size_t pairs = (KV + 1) / 2;
-    const size_t id = get_global_id(0);
-    const size_t o0 = min(id / pairs * OT, (size_t)(O - OT));
-    const size_t ka = id % pairs * 2;
-    const size_t kb = min(ka + 1, (size_t)(KV - 1));
-    vec acc[OT][2];
-#pragma unroll
-    for (int i = 0; i < OT * 2; i++) acc[i / 2][i % 2] = ZERO;
-    for (size_t s = 0; s < samples; s++) {
-        const vec xa = xt[s * KV + ka], xb = xt[s * KV + kb];
-        NUMBERS_IN d = dy + (s / LANES * O + o0) * LANES + s % LANES;
-#pragma unroll
-        for (int o = 0; o < OT; o++) {
-            const vec dv = (vec)d[o * LANES];
-            acc[o][0] += dv * xa;
-            acc[o][1] += dv * xb;
+/* One work-item: one panel, 0 behind feature K - 1. */
+KERNEL dense_panels(IN x, OUT panels, const uint blocks) {
+    const size_t k0 = get_global_id(0) * PANEL;
+    OUT panel = panels + k0 * blocks;
+    for (size_t block = 0; block < blocks; block++) {
+        EACH(v, 2) {
+            const size_t k = k0 + v * LANES;
+            vec a[LANES];
+            EACH(i, LANES) a[i] = k + i < K ? x[block * K + k + i] : ZERO;
+            transpose(a);
+            EACH(i, LANES) panel[(block * LANES + i) * 2 + v] = a[i];
         }
     }
-#pragma unroll
-    for (int o = 0; o < OT; o++) {
-        NUMBERS_OUT row = dw + (o0 + o) * K;
-        store_first(acc[o][0], row + ka * LANES, K - ka * LANES);
-        store_first(acc[o][1], row + kb * LANES, K - kb * LANES);
-    }
 }
 
-/* db[o] = Σ over samples of dy; one work-item: one output. */
-KERNEL dense_bias(IN dy, NUMBERS_OUT db, const uint blocks) {
-    const size_t o = get_global_id(0);
-    vec sum = ZERO;
-    for (size_t block = 0; block < blocks; block++) sum += dy[block * O + o];
-    db[o] = lane_sum(sum);
+KERNEL dense_weights(IN panels, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db,
+                     const uint samples, const uint blocks, const int biased) {
+    const size_t parts = (PANELS + PT - 1) / PT;
+    const size_t wanted = get_global_id(0) / parts * OT;
+    const size_t row = wanted < O - OT ? wanted : O - OT;
+    const size_t begin = get_global_id(0) % parts * PT;
+    for (size_t panel = begin; panel < PANELS && panel < begin + PT; panel++) {
+        const size_t k = panel * PANEL;
+        IN xs = panels + k * blocks;
+        vec acc[OT][2];
+        EACH(o, OT) EACH(v, 2) acc[o][v] = ZERO;
+        for (size_t s = 0; s < samples; s++) {
+            const vec xa = xs[s * 2], xb = xs[s * 2 + 1];
+            NUMBERS_IN d = (NUMBERS_IN)(dy + s / LANES * O + row) + s % LANES;
+            EACH(o, OT) {
+                const vec step = (vec)d[o * LANES];
+                acc[o][0] += step * xa;
+                acc[o][1] += step * xb;
+            }
+        }
+        EACH(o, OT) {
+            NUMBERS_OUT weights = dw + (row + o) * K + k;
+            store_first(acc[o][0], weights, K - k);
+            if (k + LANES < K) store_first(acc[o][1], weights + LANES, K - k - LANES);
+        }
+    }
+    if (!biased || begin > 0) return;
+    /* The first work-item of a tile also sums its biases. */
+    for (size_t o = row; o < row + OT; o++) {
+        vec sum = ZERO;
+        for (size_t block = 0; block < blocks; block++) sum += dy[block * O + o];
+        db[o] = lane_sum(sum);
+    }
 }
