@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,18 @@ from engine.backends.opencl import winograd
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
-# Columns of a tile: with 3, each weight that is loaded serves three multiplications.
-_WIDE = 3
-# Partial sums of the weights' gradient: the most floats over all shards.
-_PARTIAL_FLOATS = 1 << 22
+# Partial sums of the weights' gradient: the most floats over all shards, and the rows
+# that make it worth while to begin one.
+_PARTIAL_FLOATS = 1 << 20
 _ROWS = 8
+# Independent sums that keep the multiply-add units busy.
+_CHAINS = 8
+# Work-items that a launch should have, and multiply-adds that each should do.
+_ITEMS, _WORK = 16, 10_000
+# Most tiles (columns for the weights) of a row that are compiled for a border.
+_BORDERS = 8
+# Multiply-adds of a row that are written out, without a loop over its columns.
+_UNROLLED = 300
 
 
 def forward(
@@ -34,11 +42,7 @@ def forward(
     """Return the stage y = conv(x, w) + b."""
     if winograd.fits(backend, g):
         return winograd.forward(backend, x, w, b, y, g)
-    kernel = _kernel(backend, "conv_forward", g, bias=b is not None)
-    tall = _tall(backend, g.filters // g.groups)
-    tiles = g.groups * -(-(g.filters // g.groups) // tall)
-    items = x.blocks * g.out_height * tiles
-    return backend.launch(kernel, items, x, w, w if b is None else b, y)
+    return _convolve(backend, x, w, b, y, _definitions(g))
 
 
 def backward_data(
@@ -47,10 +51,7 @@ def backward_data(
     """Return the stage dx = ∂loss/∂x."""
     if winograd.fits(backend, g):
         return winograd.backward_data(backend, dy, w, dx, g)
-    kernel = _kernel(backend, "conv_data", g)
-    channels = g.channels // g.groups
-    tiles = g.groups * -(-channels // _tall(backend, channels))
-    return backend.launch(kernel, dx.blocks * g.height * tiles, dy, w, dx)
+    return _convolve(backend, dy, w, None, dx, _turned(g))
 
 
 def backward_weights(
@@ -62,37 +63,152 @@ def backward_weights(
     g: ConvGeometry,
 ) -> Stage:
     """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b."""
-    if winograd.fits_weights(backend, g):
-        stages = [winograd.backward_weights(backend, x, dy, dw, g)]
-    else:
-        stages = [_direct_weights(backend, x, dy, dw, g)]
+    if not winograd.fits_weights(backend, g):
+        return _direct_weights(backend, x, dy, dw, db, g)
+    stages = [winograd.backward_weights(backend, x, dy, dw, g)]
     if db is not None:
-        kernel = _kernel(backend, "conv_bias", g)
+        kernel = _kernel(backend, "conv_bias", _definitions(g))
         stages.append(backend.launch(kernel, g.filters, dy, db, np.uint32(x.blocks)))
     return in_order(stages)
 
 
-def _direct_weights(
-    backend: OpenCL, x: BatchArray, dy: BatchArray, dw: FlatArray, g: ConvGeometry
+def _definitions(g: ConvGeometry) -> dict[str, int]:
+    """Return the numbers that the kernels of conv.cl are compiled with."""
+    return {
+        "C": g.channels, "H": g.height, "W": g.width, "F": g.filters,
+        "OH": g.out_height, "OW": g.out_width, "KH": g.kernel[0], "KW": g.kernel[1],
+        "SH": g.stride[0], "SW": g.stride[1], "UH": 1, "UW": 1, "DH": g.dilation[0],
+        "DW": g.dilation[1], "PT": g.padding[0], "PL": g.padding[1], "G": g.groups,
+        "TURNED": 0, "HAS_BIAS": 0,
+    }  # fmt: skip
+
+
+def _turned(g: ConvGeometry) -> dict[str, int]:
+    """Return the same of the convolution that is the gradient of the data."""
+    return {
+        "C": g.filters, "H": g.out_height, "W": g.out_width, "F": g.channels,
+        "OH": g.height, "OW": g.width, "KH": g.kernel[0], "KW": g.kernel[1],
+        "SH": 1, "SW": 1, "UH": g.stride[0], "UW": g.stride[1], "DH": -g.dilation[0],
+        "DW": -g.dilation[1], "PT": -g.padding[0], "PL": -g.padding[1], "G": g.groups,
+        "TURNED": 1, "HAS_BIAS": 0,
+    }  # fmt: skip
+
+
+def _convolve(
+    backend: OpenCL,
+    x: BatchArray,
+    w: FlatArray,
+    b: FlatArray | None,
+    y: BatchArray,
+    d: dict[str, int],
 ) -> Stage:
-    """Return the stage dw = ∂loss/∂w.
+    """Return the stage of the kernel conv with the definitions d."""
+    tall, wide = _tile(
+        _registers(backend) - 1, d["F"] // d["G"], max(d["OW"] // d["UW"], 1)
+    )
+    filter_tiles = d["G"] * -(-d["F"] // d["G"] // tall)
+    each = d["OW"] * tall * d["KH"] * d["KW"] * d["C"] // d["G"]
+    rows = min(
+        max(_WORK // each, 1),
+        max(y.blocks * filter_tiles * d["OH"] // _ITEMS, 1),
+        d["OH"],
+    )
+    left, right = _borders(d, wide)
+    kernel = _kernel(
+        backend, "conv",
+        d | {"OT": tall, "WT": wide, "RT": rows, "LEFT": left, "RIGHT": right,
+             "HAS_BIAS": int(b is not None)},
+    )  # fmt: skip
+    items = y.blocks * filter_tiles * -(-d["OH"] // rows)
+    return backend.launch(kernel, items, x, w, w if b is None else b, y)
+
+
+def _registers(backend: OpenCL) -> int:
+    """Return how many vector registers the device has: a tile fills 3 of 4."""
+    return backend.tile * 4 // 3
+
+
+def _tile(registers: int, filters: int, columns: int) -> tuple[int, int]:
+    """Return (filters, columns) of a tile of results.
+
+    Of all shapes whose results have room in the registers, beside a row of one factor
+    and one number of the other: the one that takes the fewest cycles by this account.
+    Each product waits for the one before it in its sum, each load costs half a product,
+    and where tiles overlap, they compute twice.
+    """
+
+    def cycles(shape: tuple[int, int]) -> float:
+        tall, wide = shape
+        tiles = -(-filters // tall) * -(-columns // wide)
+        return tiles * (max(tall * wide, _CHAINS) + 0.5 * (tall + wide))
+
+    shapes = [
+        (tall, wide)
+        for tall in range(filters, 0, -1)
+        for wide in range(1, columns + 1)
+        if (tall + 1) * wide < registers
+    ]
+    return min(shapes, key=cycles)
+
+
+def _borders(d: dict[str, int], wide: int) -> tuple[int, int]:
+    """Return how many tiles of a row meet its left and its right border.
+
+    (0, 0) if they are too many, or columns differ in what they use of the kernel.
+    """
+    if d["UW"] > 1:
+        return 0, 0
+    reach = (d["KW"] - 1) * d["DW"]
+    low, high = d["PL"] - min(reach, 0), max(reach, 0) - d["PL"]
+    begins = [min(i, d["OW"] - wide) for i in range(0, d["OW"], wide)]
+    inside = [
+        i
+        for i, ow in enumerate(begins)
+        if ow * d["SW"] >= low and (ow + wide - 1) * d["SW"] + high < d["W"]
+    ]
+    if inside:
+        left, right = inside[0], len(begins) - 1 - inside[-1]
+    else:
+        left, right = len(begins), 0
+    return (left, right) if left + right <= _BORDERS else (0, 0)
+
+
+def _direct_weights(
+    backend: OpenCL,
+    x: BatchArray,
+    dy: BatchArray,
+    dw: FlatArray,
+    db: FlatArray | None,
+    g: ConvGeometry,
+) -> Stage:
+    """Return the stage dw = ∂loss/∂w, db = ∂loss/∂b.
 
     The sum over samples and rows is cut into shards by the batch and the geometry
     alone.
     """
-    weights = int(np.prod(dw.shape))
-    shards, each, parts, rows = _shards(x.blocks, g.out_height, weights)
-    partial = backend.flat(shards * weights)
+    count = math.prod(dw.shape) + (0 if db is None else g.filters)
+    shards, each, parts, rows = _shards(x.blocks, g.out_height, count)
+    partial = backend.flat(shards * count)
     filters = g.filters // g.groups
-    tiles = g.groups * -(-filters // _tall(backend, filters))
+    columns = g.kernel[1] if g.kernel[1] > 1 else g.channels // g.groups
+    tall, wide = _tile(_registers(backend), filters, columns)
+    definitions = _definitions(g)
+    left, right = _borders(definitions, 1)
+    if g.out_width * tall * wide <= _UNROLLED:
+        left, right = g.out_width, 0
+    definitions |= {
+        "OT": tall, "VT": wide, "LEFT": left, "RIGHT": right,
+        "HAS_BIAS": int(db is not None),
+    }  # fmt: skip
     return in_order([
         backend.launch(
-            _kernel(backend, "conv_weights", g), shards * tiles, x, dy, partial,
+            _kernel(backend, "conv_weights", definitions),
+            shards * g.groups * -(-filters // tall), x, dy, partial,
             *map(np.uint32, (x.blocks, each, parts, rows)),
         ),
         backend.launch(
-            _kernel(backend, "conv_sum_shards", g), -(-weights // 256), partial, dw,
-            np.uint32(shards),
+            _kernel(backend, "conv_sum_shards", definitions), -(-count // 256),
+            partial, dw, dw if db is None else db, np.uint32(shards),
         ),
     ])  # fmt: skip
 
@@ -105,30 +221,5 @@ def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:
     return -(-blocks // each) * parts, each, parts, -(-rows // parts)
 
 
-def _tall(backend: OpenCL, count: int) -> int:
-    """Return how many filters a work-item takes: a divisor if one is near the most."""
-    most = backend.tile // _WIDE
-    if count <= most:
-        return count
-    return next((t for t in range(most, most // 2, -1) if count % t == 0), most)
-
-
-def _wide(backend: OpenCL, tall: int, most: int) -> int:
-    """Return how many columns fit beside `tall` filters, at most `most`."""
-    return max(min(backend.tile // tall, most), 1)
-
-
-def _kernel(backend: OpenCL, name: str, g: ConvGeometry, *, bias: bool = False):
-    filters = _tall(backend, g.filters // g.groups)
-    channels = _tall(backend, g.channels // g.groups)
-    definitions = {
-        "C": g.channels, "H": g.height, "W": g.width, "F": g.filters,
-        "KH": g.kernel[0], "KW": g.kernel[1], "SH": g.stride[0], "SW": g.stride[1],
-        "PT": g.padding[0], "PL": g.padding[1], "DH": g.dilation[0],
-        "DW": g.dilation[1], "G": g.groups, "OH": g.out_height, "OW": g.out_width,
-        "HAS_BIAS": int(bias), "OT": filters, "DT": channels,
-        "WT": _wide(backend, filters, g.out_width),
-        "DWT": _wide(backend, channels, g.width),
-        "VT": _wide(backend, filters, g.kernel[1]),
-    }  # fmt: skip
+def _kernel(backend: OpenCL, name: str, definitions: dict[str, int]):
     return backend.programs.kernel(("conv",), name, **definitions)
