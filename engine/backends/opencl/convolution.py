@@ -191,9 +191,11 @@ def _direct_weights(
     partial = backend.flat(shards * count)
     filters = g.filters // g.groups
     columns = g.kernel[1] if g.kernel[1] > 1 else g.channels // g.groups
-    tall, wide = _tile(_registers(backend), filters, columns)
     definitions = _definitions(g)
     left, right = _borders(definitions, 1)
+    # Columns at a border are compiled one by one; then a register must be left free.
+    spare = 1 if left + right else 0
+    tall, wide = _tile(_registers(backend) - spare, filters, columns)
     if g.out_width * tall * wide <= _UNROLLED:
         left, right = g.out_width, 0
     definitions |= {

@@ -12,8 +12,9 @@ from engine.backends.geometry import ConvGeometry
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
-# Below so many channels or filters the transforms cost more than the products save.
-_LEAST_CHANNELS = 8
+# Below so many channels or filters the transforms cost more than the products save; the
+# gradient of the weights transforms two maps for each product.
+_LEAST_CHANNELS, _LEAST_CHANNELS_WEIGHTS = 8, 16
 # Filters, and channels, whose sums of the weights' gradient one work-item holds.
 _MOST_BLOCK = 32
 # Tiles that are transformed at a time before their products are summed.
@@ -21,8 +22,9 @@ _TILES = 2
 # Shards of the tiles: enough for the device's cores; and how many tiles make it worth
 # while to begin one.
 _SHARDS, _LEAST_TILES = 16, 8
-# Most of what a map that is no multiple of 4 wide may add.
-_MOST_WASTE = 1.7
+# Most of what a map that is no multiple of 4 wide may add; with few channels, for which
+# the direct kernels are nearly as fast.
+_MOST_WASTE, _MOST_WASTE_FEW = 1.7, 1.25
 
 
 def fits(backend: OpenCL, g: ConvGeometry) -> bool:
@@ -32,9 +34,11 @@ def fits(backend: OpenCL, g: ConvGeometry) -> bool:
     """
     if (g.kernel, g.stride, g.dilation, g.groups) != ((3, 3), (1, 1), (1, 1), 1):
         return False
-    if min(g.channels, g.filters) < _LEAST_CHANNELS:
+    least = min(g.channels, g.filters)
+    if least < _LEAST_CHANNELS:
         return False
-    if max(_waste(g.out_height, g.out_width), _waste(g.height, g.width)) > _MOST_WASTE:
+    most = _MOST_WASTE if least >= _LEAST_CHANNELS_WEIGHTS else _MOST_WASTE_FEW
+    if max(_waste(g.out_height, g.out_width), _waste(g.height, g.width)) > most:
         return False
     vectors = 36 * 2 * (g.channels + g.filters + 2)
     return vectors * 4 * backend.lanes <= backend.local_memory
@@ -43,6 +47,8 @@ def fits(backend: OpenCL, g: ConvGeometry) -> bool:
 def fits_weights(backend: OpenCL, g: ConvGeometry) -> bool:
     """Return whether dw is computed this way: vectors must hold channels, too."""
     if not fits(backend, g) or g.channels % backend.lanes:
+        return False
+    if min(g.channels, g.filters) < _LEAST_CHANNELS_WEIGHTS:
         return False
     lanes, filters = backend.lanes, _block(g.filters, 1)
     across = _block(g.channels, lanes) // lanes

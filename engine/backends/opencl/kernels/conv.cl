@@ -69,10 +69,11 @@
 #define LOW (PL - LEAST(REACH, 0))
 #define HIGH (-LEAST(-REACH, 0) - PL)
 
-/* The tile of OT filters and of columns ow, ow + UW, ... of row oh. `map` is the group's
-   source. With `inside` no column of it meets a border. */
-INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int ow,
-               const int inside) {
+/* The tile of OT filters and of columns ow = phase + i · UW, ow + UW, ... of row oh. `map`
+   is the group's source. With `inside` no column of it meets a border. */
+INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int phase,
+               const int i, const int inside) {
+    const int ow = phase + i * UW;
     vec acc[OT][WT];
 #pragma unroll
     for (int o = 0; o < OT; o++)
@@ -86,13 +87,14 @@ INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const in
             NUMBERS_IN wr = w + c * NEXT_C + u * KW;
 #pragma unroll
             for (int v = 0; v < KW; v++) {
-                const int e = ow * SW + v * DW - PL; /* = iw · UW of the first column */
+                const int e = phase * SW + v * DW - PL;
                 if (e % UW) continue;
+                const int first = e / UW + i * SW;
                 int hit[WT];
                 vec xv[WT];
 #pragma unroll
                 for (int t = 0; t < WT; t++) {
-                    const int iw = e / UW + t * SW;
+                    const int iw = first + t * SW;
                     hit[t] = inside || (iw >= 0 && iw < W);
                     if (hit[t]) xv[t] = row[iw];
                 }
@@ -118,20 +120,19 @@ INLINE row_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh) {
         const int columns = (OW - phase + UW - 1) / UW;
         const int tiles = (columns + WT - 1) / WT;
 #pragma unroll
-        for (int i = 0; i < LEFT; i++)
-            tile_of(map, w, b, y, oh, phase + LEAST(i * WT, columns - WT) * UW, 0);
-        for (int i = LEFT; i < tiles - RIGHT; i++) {
-            const int ow = phase + LEAST(i * WT, columns - WT) * UW;
+        for (int k = 0; k < LEFT; k++)
+            tile_of(map, w, b, y, oh, phase, LEAST(k * WT, columns - WT), 0);
+        for (int k = LEFT; k < tiles - RIGHT; k++) {
+            const int i = LEAST(k * WT, columns - WT), ow = phase + i * UW;
             if (LEFT + RIGHT > 0 ||
                 (ow * SW >= LOW && (ow + (WT - 1) * UW) * SW + HIGH < W * UW))
-                tile_of(map, w, b, y, oh, ow, 1);
+                tile_of(map, w, b, y, oh, phase, i, 1);
             else
-                tile_of(map, w, b, y, oh, ow, 0);
+                tile_of(map, w, b, y, oh, phase, i, 0);
         }
 #pragma unroll
-        for (int i = RIGHT; i > 0; i--)
-            tile_of(map, w, b, y, oh, phase + LEAST((tiles - i) * WT, columns - WT) * UW,
-                    0);
+        for (int k = tiles - RIGHT; k < tiles; k++)
+            tile_of(map, w, b, y, oh, phase, LEAST(k * WT, columns - WT), 0);
     }
 }
 
