@@ -13,20 +13,25 @@ if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
 
+# Places of a map that make a work-item worth while.
+_WORK = 256
+
+
 def max_forward(
     backend: OpenCL, x: BatchArray, y: BatchArray, place: BatchArray, g: PoolGeometry
 ) -> Stage:
     """Return the stage y = maxima, place = where in its window each first stands."""
-    items = x.blocks * g.channels * g.out_height
-    return backend.launch(_kernel(backend, "max_pool_forward", g), items, x, y, place)
+    size = g.out_height, g.out_width
+    kernel, items = _kernel(backend, "max_pool_forward", g, y.blocks, *size)
+    return backend.launch(kernel, items, x, y, place)
 
 
 def max_backward(
     backend: OpenCL, dy: BatchArray, place: BatchArray, dx: BatchArray, g: PoolGeometry
 ) -> Stage:
     """Return the stage dx = dy, sent to the places that forward kept."""
-    items = dx.blocks * g.channels * g.height
-    kernel = _kernel(backend, "max_pool_backward", g)
+    size = g.height, g.width
+    kernel, items = _kernel(backend, "max_pool_backward", g, dx.blocks, *size)
     return backend.launch(kernel, items, dy, place, dx)
 
 
@@ -34,8 +39,8 @@ def average_forward(
     backend: OpenCL, x: BatchArray, y: BatchArray, g: PoolGeometry
 ) -> Stage:
     """Return the stage y = the windows' means."""
-    items = x.blocks * g.channels * g.out_height
-    kernel = _kernel(backend, "average_pool_forward", g)
+    size = g.out_height, g.out_width
+    kernel, items = _kernel(backend, "average_pool_forward", g, y.blocks, *size)
     return backend.launch(kernel, items, x, _shares(backend, g), y)
 
 
@@ -43,8 +48,8 @@ def average_backward(
     backend: OpenCL, dy: BatchArray, dx: BatchArray, g: PoolGeometry
 ) -> Stage:
     """Return the stage dx = dy over the divisors, summed over each place's windows."""
-    items = dx.blocks * g.channels * g.height
-    kernel = _kernel(backend, "average_pool_backward", g)
+    size = g.height, g.width
+    kernel, items = _kernel(backend, "average_pool_backward", g, dx.blocks, *size)
     return backend.launch(kernel, items, dy, _shares(backend, g), dx)
 
 
@@ -55,10 +60,15 @@ def _shares(backend: OpenCL, g: PoolGeometry) -> FlatArray:
     return shares
 
 
-def _kernel(backend: OpenCL, name: str, g: PoolGeometry) -> cl.Kernel:
-    return backend.programs.kernel(
+def _kernel(
+    backend: OpenCL, name: str, g: PoolGeometry, blocks: int, height: int, width: int
+) -> tuple[cl.Kernel, int]:
+    """Return the kernel that writes maps of that size, and its number of work-items."""
+    rows = min(-(-_WORK // width), height)
+    kernel = backend.programs.kernel(
         ("pool",), name,
         C=g.channels, H=g.height, W=g.width, OH=g.out_height, OW=g.out_width,
         KH=g.size[0], KW=g.size[1], SH=g.stride[0], SW=g.stride[1],
-        DH=g.dilation[0], DW=g.dilation[1], PT=g.padding[0], PL=g.padding[1],
+        DH=g.dilation[0], DW=g.dilation[1], PT=g.padding[0], PL=g.padding[1], ROWS=rows,
     )  # fmt: skip
+    return kernel, blocks * g.channels * -(-height // rows)

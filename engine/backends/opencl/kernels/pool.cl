@@ -1,7 +1,7 @@
 /* Max and average pooling, forward and backward.
 
    Formulas: engine/layers/pool.py. x (n, C, H, W), y and place (n, C, OH, OW) as in
-   common.cl. One work-item: one row of one map of a block of samples. `place` holds u · KW + v of
+   common.cl. One work-item: ROWS rows of one map of a block of samples. `place` holds u · KW + v of
    the first maximum in the window, as a float. Backward gathers: each input element adds
    the windows that lie over it in row order, so no two work-items write one element.
    share [oh][ow]: 1 / the divisor of each window's mean.
@@ -9,69 +9,58 @@
    C, H, W, OH, OW, KH, KW, SH, SW, DH, DW, PT, PL are compiled in: size, stride,
    dilation, padding (top, left). Windows may reach beyond the map on every side. */
 
+/* All windows lie on the map: nothing needs to ask. */
+#define WHOLE                                                                      \
+    (PT == 0 && PL == 0 && (OH - 1) * SH + (KH - 1) * DH < H &&                     \
+     (OW - 1) * SW + (KW - 1) * DW < W)
+
+/* And no two have a place in common. */
+#define DISJOINT (WHOLE && KH <= SH && KW <= SW && DH == 1 && DW == 1)
+
+/* A maximum hides NaN, and minus infinity; both are NaN in the sum of the values' zeros,
+   and so is infinity. */
 KERNEL max_pool_forward(IN x, OUT y, OUT place) {
-    const size_t id = get_global_id(0);
-    const int oh = id % OH;
-    const size_t map = id / OH; /* block · C + channel */
-    for (int ow = 0; ow < OW; ow++) {
-        vec best = (vec)(-INFINITY), where = ZERO;
-        for (int u = 0; u < KH; u++)
-            for (int v = 0; v < KW; v++) {
-                const int ih = oh * SH + u * DH - PT, iw = ow * SW + v * DW - PL;
-                if (ih < 0 || ih >= H || iw < 0 || iw >= W) continue;
-                vec value = x[(map * H + ih) * W + iw];
-                value += value - value; /* NaN for an infinity, or a maximum hides it */
-                /* A NaN is taken and kept. */
-                const ivec better = ~(value <= best) & (best == best);
-                best = select(best, value, better);
-                where = select(where, (vec)(float)(u * KW + v), better);
-            }
-        y[(map * OH + oh) * OW + ow] = best;
-        place[(map * OH + oh) * OW + ow] = where;
-    }
-}
-
-KERNEL max_pool_backward(IN dy, IN place, OUT dx) {
-    const size_t id = get_global_id(0);
-    const int ih = id % H;
-    const size_t map = id / H;
-    for (int iw = 0; iw < W; iw++) {
-        vec sum = ZERO;
-        for (int u = 0; u < KH; u++) {
-            const int a = ih + PT - u * DH;
-            if (a < 0 || a % SH || a / SH >= OH) continue;
-            for (int v = 0; v < KW; v++) {
-                const int c = iw + PL - v * DW;
-                if (c < 0 || c % SW || c / SW >= OW) continue;
-                const size_t i = (map * OH + a / SH) * OW + c / SW;
-                const ivec hit = place[i] == (vec)(float)(u * KW + v);
-                sum += select(ZERO, dy[i], hit);
-            }
+    const size_t parts = (OH + ROWS - 1) / ROWS;
+    const size_t map = get_global_id(0) / parts; /* block · C + channel */
+    const int begin = get_global_id(0) % parts * ROWS;
+    for (int oh = begin; oh < min(begin + ROWS, OH); oh++)
+        for (int ow = 0; ow < OW; ow++) {
+            vec best = (vec)(-INFINITY), where = ZERO, zeros = ZERO;
+#pragma unroll
+            for (int u = 0; u < KH; u++)
+#pragma unroll
+                for (int v = 0; v < KW; v++) {
+                    const int ih = oh * SH + u * DH - PT, iw = ow * SW + v * DW - PL;
+                    if (!WHOLE && (ih < 0 || ih >= H || iw < 0 || iw >= W)) continue;
+                    const vec value = x[(map * H + ih) * W + iw];
+                    const ivec better = value > best;
+                    best = better ? value : best;
+                    where = better ? (vec)(float)(u * KW + v) : where;
+                    zeros += value * 0.0f;
+                }
+            y[(map * OH + oh) * OW + ow] = best + zeros;
+            place[(map * OH + oh) * OW + ow] = where;
         }
-        dx[(map * H + ih) * W + iw] = sum;
-    }
 }
 
-KERNEL average_pool_forward(IN x, NUMBERS_IN share, OUT y) {
-    const size_t id = get_global_id(0);
-    const int oh = id % OH;
-    const size_t map = id / OH;
-    for (int ow = 0; ow < OW; ow++) {
-        vec sum = ZERO;
-        for (int u = 0; u < KH; u++)
-            for (int v = 0; v < KW; v++) {
-                const int ih = oh * SH + u * DH - PT, iw = ow * SW + v * DW - PL;
-                if (ih < 0 || ih >= H || iw < 0 || iw >= W) continue;
-                sum += x[(map * H + ih) * W + iw];
-            }
-        y[(map * OH + oh) * OW + ow] = sum * share[oh * OW + ow];
+#if DISJOINT
+/* Row ih of a map, of windows without a place in common. */
+static inline void max_row_backward(IN dy, IN place, OUT dx, const int ih) {
+    const int oh = ih / SH, u = ih % SH;
+    const int columns = oh < OH && u < KH ? OW : 0;
+    for (int ow = 0; ow < columns; ow++) {
+        const vec d = dy[oh * OW + ow], where = place[oh * OW + ow];
+#pragma unroll
+        for (int v = 0; v < KW; v++)
+            dx[ih * W + ow * SW + v] = where == (vec)(float)(u * KW + v) ? d : ZERO;
+        for (int iw = ow * SW + KW; iw < min((ow + 1) * SW, W); iw++)
+            dx[ih * W + iw] = ZERO;
     }
+    for (int iw = columns * SW; iw < W; iw++) dx[ih * W + iw] = ZERO;
 }
-
-KERNEL average_pool_backward(IN dy, NUMBERS_IN share, OUT dx) {
-    const size_t id = get_global_id(0);
-    const int ih = id % H;
-    const size_t map = id / H;
+#else
+/* Row ih of a map. */
+static inline void max_row_backward(IN dy, IN place, OUT dx, const int ih) {
     for (int iw = 0; iw < W; iw++) {
         vec sum = ZERO;
         for (int u = 0; u < KH; u++) {
@@ -81,9 +70,59 @@ KERNEL average_pool_backward(IN dy, NUMBERS_IN share, OUT dx) {
                 const int c = iw + PL - v * DW;
                 if (c < 0 || c % SW || c / SW >= OW) continue;
                 const int i = a / SH * OW + c / SW;
-                sum += dy[map * OH * OW + i] * share[i];
+                sum += place[i] == (vec)(float)(u * KW + v) ? dy[i] : ZERO;
             }
         }
-        dx[(map * H + ih) * W + iw] = sum;
+        dx[ih * W + iw] = sum;
     }
+}
+#endif
+
+KERNEL max_pool_backward(IN dy, IN place, OUT dx) {
+    const size_t parts = (H + ROWS - 1) / ROWS;
+    const size_t map = get_global_id(0) / parts;
+    const int begin = get_global_id(0) % parts * ROWS;
+    dy += map * OH * OW;
+    place += map * OH * OW;
+    dx += map * H * W;
+    for (int ih = begin; ih < min(begin + ROWS, H); ih++)
+        max_row_backward(dy, place, dx, ih);
+}
+
+KERNEL average_pool_forward(IN x, NUMBERS_IN share, OUT y) {
+    const size_t parts = (OH + ROWS - 1) / ROWS;
+    const size_t map = get_global_id(0) / parts;
+    const int begin = get_global_id(0) % parts * ROWS;
+    for (int oh = begin; oh < min(begin + ROWS, OH); oh++)
+        for (int ow = 0; ow < OW; ow++) {
+            vec sum = ZERO;
+            for (int u = 0; u < KH; u++)
+                for (int v = 0; v < KW; v++) {
+                    const int ih = oh * SH + u * DH - PT, iw = ow * SW + v * DW - PL;
+                    if (!WHOLE && (ih < 0 || ih >= H || iw < 0 || iw >= W)) continue;
+                    sum += x[(map * H + ih) * W + iw];
+                }
+            y[(map * OH + oh) * OW + ow] = sum * share[oh * OW + ow];
+        }
+}
+
+KERNEL average_pool_backward(IN dy, NUMBERS_IN share, OUT dx) {
+    const size_t parts = (H + ROWS - 1) / ROWS;
+    const size_t map = get_global_id(0) / parts;
+    const int begin = get_global_id(0) % parts * ROWS;
+    for (int ih = begin; ih < min(begin + ROWS, H); ih++)
+        for (int iw = 0; iw < W; iw++) {
+            vec sum = ZERO;
+            for (int u = 0; u < KH; u++) {
+                const int a = ih + PT - u * DH;
+                if (a < 0 || a % SH || a / SH >= OH) continue;
+                for (int v = 0; v < KW; v++) {
+                    const int c = iw + PL - v * DW;
+                    if (c < 0 || c % SW || c / SW >= OW) continue;
+                    const int i = a / SH * OW + c / SW;
+                    sum += dy[map * OH * OW + i] * share[i];
+                }
+            }
+            dx[(map * H + ih) * W + iw] = sum;
+        }
 }
