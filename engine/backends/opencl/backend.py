@@ -281,8 +281,9 @@ class OpenCL(Backend):
         kernel = self._elementwise("dropout")
         quads = -(-x.features // 4)
         items = x.blocks * -(-quads // (_CHUNK // 4))
+        least = np.int32(math.ceil(float(np.float32(portion)) * 2**24))
         launch = self.launch(
-            kernel, items, x, y, np.float32(portion), np.float32(1.0 / (1.0 - portion)),
+            kernel, items, x, y, least, np.float32(1.0 / (1.0 - portion)),
             *map(np.uint32, (x.features, 0, PURPOSES["dropout"], layer, 0)),
         )  # fmt: skip
         state = self.state

@@ -6,13 +6,13 @@
 #define CHUNK 64
 
 #if FUNCTION == 0 /* relu */
-#define VALUE(x) select(x, ZERO, x <= ZERO) /* NaN stays NaN */
-#define SLOPE_OF(y) select(ZERO, (vec)1.0f, y > ZERO)
+#define VALUE(x) (x <= ZERO ? ZERO : x) /* NaN stays NaN */
+#define SLOPE_OF(y) (y > ZERO ? (vec)1.0f : ZERO)
 #elif FUNCTION == 1 /* leaky_relu */
-#define VALUE(x) select(slope * x, x, x > ZERO)
-#define SLOPE_OF(y) select((vec)slope, (vec)1.0f, y > ZERO)
+#define VALUE(x) (x > ZERO ? x : slope * x)
+#define SLOPE_OF(y) (y > ZERO ? (vec)1.0f : (vec)slope)
 #elif FUNCTION == 2 /* sigmoid */
-#define VALUE(x) (0.5f + 0.5f * tanh(0.5f * x))
+#define VALUE(x) (1.0f / (1.0f + exp(-x)))
 #define SLOPE_OF(y) (y * (1.0f - y))
 #elif FUNCTION == 3 /* bipolar_sigmoid */
 #define VALUE(x) tanh(0.5f * x)
@@ -39,8 +39,9 @@ KERNEL activation_backward(IN y, IN dy, OUT dx, const float slope, const ulong c
 }
 
 /* One Philox block gives the numbers of four features in a row of one sample; the lanes
-   are samples. The last block of a sample may reach beyond its features. */
-KERNEL dropout(IN x, OUT y, const float portion, const float factor, const uint features,
+   are samples. The last block of a sample may reach beyond its features. What stays has
+   u · 2^24 of at least `least`. */
+KERNEL dropout(IN x, OUT y, const int least, const float factor, const uint features,
                const uint seed, const uint purpose, const uint layer, const uint step) {
     const uint quads = (features + 3) / 4;
     const uint parts = (quads + CHUNK / 4 - 1) / (CHUNK / 4);
@@ -55,8 +56,8 @@ KERNEL dropout(IN x, OUT y, const float portion, const float factor, const uint 
         philox(word, seed, purpose);
         for (uint i = 0; i < 4 && quad * 4 + i < features; i++) {
             const size_t at = block * features + quad * 4 + i;
-            const vec u = JOIN(convert_float, LANES)(word[i] >> 8) * 0x1p-24f;
-            y[at] = select(ZERO, x[at] * factor, u >= (vec)portion);
+            const ivec u = JOIN(as_int, LANES)(word[i] >> 8);
+            y[at] = u >= least ? x[at] * factor : ZERO;
         }
     }
 }

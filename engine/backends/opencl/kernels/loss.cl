@@ -14,7 +14,7 @@
     t += block * TARGETS;                              \
     dz += block * K;                                   \
     vec sum = ZERO;
-#define MASKED(v) select(ZERO, v, real)
+#define MASKED(v) (real ? (v) : ZERO)
 
 /* Σ_k TERM · each and its derivative STEP, of a = z[k], b = t[k], e = a - b. */
 #define PER_OUTPUT(name, TERM, STEP)                                                  \
@@ -32,14 +32,14 @@
 PER_OUTPUT(squared_error, 0.5f * e * e, e)
 PER_OUTPUT(mean_squared_error, e * e, 2.0f * e)
 PER_OUTPUT(mean_absolute_error, fabs(e), sign(e))
-PER_OUTPUT(binary_cross_entropy, fmax(a, ZERO) - a * b + log1p(exp(-fabs(a))),
-           0.5f + 0.5f * tanh(0.5f * a) - b)
+PER_OUTPUT(binary_cross_entropy, (a > ZERO ? a : ZERO) - a * b + log1p(exp(-fabs(a))),
+           1.0f / (1.0f + exp(-a)) - b)
 
 /* m = max z, total = Σ e^{z − m}; leaves e^{z − m} in dz if wanted. */
 #define SOFTMAX                                                                \
     vec m = z[0];                                                              \
-    for (size_t k = 1; k < K; k++) m = fmax(m, z[k]);                          \
-    vec total = ZERO;                                                     \
+    for (size_t k = 1; k < K; k++) m = m > z[k] ? m : z[k];                    \
+    vec total = ZERO;                                                          \
     for (size_t k = 0; k < K; k++) {                                           \
         const vec e = exp(z[k] - m);                                           \
         total += e + (z[k] - z[k]); /* NaN where z is infinite */              \
@@ -69,9 +69,9 @@ KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint 
     SOFTMAX
     for (size_t k = 0; k < K; k++) {
         const ivec hit = t[0] == (vec)(float)k;
-        sum += select(ZERO, log_total - (z[k] - m), hit);
+        sum += hit ? log_total - (z[k] - m) : ZERO;
         if (wanted)
-            dz[k] = MASKED(scale * (dz[k] / total - select(ZERO, (vec)1.0f, hit)));
+            dz[k] = MASKED(scale * (dz[k] / total - (hit ? (vec)1.0f : ZERO)));
     }
     losses[block] = MASKED(sum);
 }

@@ -12,7 +12,7 @@
 KERNEL softmax_forward(IN x, OUT y, const uint channels, const uint places) {
     BEGIN
     vec m = x[first];
-    for CHANNELS m = fmax(m, x[i]);
+    for CHANNELS m = m > x[i] ? m : x[i];
     vec total = ZERO;
     for CHANNELS {
         const vec e = exp(x[i] - m);

@@ -20,7 +20,7 @@ KERNEL to_blocks(NUMBERS_IN rows, OUT x, const uint features) {
         vec a[LANES];
 #pragma unroll
         for (int i = 0; i < LANES; i++)
-            a[i] = JOIN(vload, LANES)(0, rows + i * features + f);
+            a[i] = load_first(rows + i * features + f, LANES);
         transpose(a);
 #pragma unroll
         for (int i = 0; i < LANES; i++) x[f + i] = a[i];
@@ -41,7 +41,7 @@ KERNEL to_rows(IN x, NUMBERS_OUT rows, const uint features) {
         transpose(a);
 #pragma unroll
         for (int i = 0; i < LANES; i++)
-            JOIN(vstore, LANES)(a[i], 0, rows + i * features + f);
+            store_first(a[i], rows + i * features + f, LANES);
     }
     for (uint f = whole; f < end; f++)
         for (int i = 0; i < LANES; i++)
