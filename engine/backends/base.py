@@ -15,8 +15,8 @@ and `finish` wait.
 
 NaN and infinity are never hidden: where a function would map an infinity to a finite
 number (ReLU, sigmoid, maximum, softmax), the primitive gives NaN instead, so that the
-loss shows whatever went wrong before it. `guard` keeps such a fault on the device, where
-it stops every later update, so that the host may learn of it late. See
+loss shows whatever went wrong before it. `guard` keeps such a fault on the device,
+where it stops every later update, so that the host may learn of it late. See
 `Plan.check_finite`.
 
 Sameness: a backend cuts its work into chunks that do not depend on the number of
