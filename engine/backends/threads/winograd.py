@@ -22,6 +22,7 @@ dw is summed block by block per piece of the batch, then over the pieces in thei
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -40,6 +41,9 @@ Array = np.ndarray
 # Most numbers in a block's tiles, unless one row of tiles has more. V has kw times as
 # many and should stay in a core's cache; for dw it has no copies and may have twice.
 _NUMBERS = 1 << 16
+# Most multiply-adds of a product that OpenBLAS does without packing its matrices first,
+# which saves a fifth of the time.
+_UNPACKED = 100**3
 # Below so many channels or filters the transforms cost more than the products save.
 _LEAST_CHANNELS = 8
 # Most of what a map that is no multiple of 4 high may add.
@@ -148,8 +152,8 @@ def _runs(
 def _blocks(
     samples: slice, x: Array, y: Array, g: ConvGeometry, most: int
 ) -> list[_Block]:
-    """Return the blocks of these samples, with at most `most` numbers in the tiles."""
-    tile_row = 6 * g.channels * g.width
+    """Return the blocks of these samples: of `most` places, or one row of tiles."""
+    tile_row = g.width + _gap(g)
     bands = chunks.cut_evenly(-(-g.out_height // 4), max(most // tile_row, 1))
     fitting = max(most // (tile_row * bands[0].stop), 1)
     blocks = []
@@ -182,20 +186,50 @@ def _write(tiles: Array, bias: Array | None, runs: list[_Run]) -> None:
             np.add(part, bias, out=run.part)
 
 
-def _shifted(v: Array, width: int, left: int) -> None:
-    """Fill v (6, kw, rows · width) from v[:, left]: what each kernel column meets.
+def _gap(g: ConvGeometry) -> int:
+    """Return how many zeros between rows keep one row's windows off the next row."""
+    return max(g.padding[1], g.padding_end[1])
 
-    v[:, j] of place w is that of place w + j − left, and 0 beyond the row.
+
+def _ringed(
+    backend: Threads, worker: int, purpose: str, shape: tuple[int, ...], gap: int
+) -> tuple[Array, Array]:
+    """Return a worker's scratch array of `shape`, after the whole with zeros around."""
+    size = math.prod(shape)
+    whole = backend.room(worker, purpose, (size + 2 * gap,))
+    whole[:gap] = 0.0
+    whole[gap + size :] = 0.0
+    return whole, whole[gap : gap + size].reshape(shape)
+
+
+def _shifted(
+    whole: Array, shape: tuple[int, ...], strides: tuple[int, ...], g: ConvGeometry
+) -> Array:
+    """Return a view of what `_ringed` returned; strides count numbers, not bytes.
+
+    It begins as far before the array as a window reaches, so that along an axis of
+    stride 1 and length kw stand the kernel's columns.
     """
-    rows = v.reshape(*v.shape[:2], -1, width)
-    for j in range(v.shape[1]):
-        shift = j - left
-        if shift < 0:
-            np.copyto(v[:, j, -shift:], v[:, left, :shift])
-            rows[:, j, :, :-shift] = 0.0
-        elif shift > 0:
-            np.copyto(v[:, j, :-shift], v[:, left, shift:])
-            rows[:, j, :, width - shift :] = 0.0
+    begin = whole[_gap(g) - g.padding[1] :]
+    step = whole.itemsize
+    return np.ndarray(shape, whole.dtype, begin, strides=[step * s for s in strides])
+
+
+def _tiles(
+    backend: Threads,
+    worker: int,
+    block: _Block,
+    runs: list[_Run],
+    channels: int,
+    g: ConvGeometry,
+) -> tuple[Array, Array]:
+    """Return what `_ringed` does: the block's tiles, zeros between their rows."""
+    rows, width = 6 if runs is block.reads else 4, g.width + _gap(g)
+    shape = block.shape(rows, channels, width)
+    whole, tiles = _ringed(backend, worker, "tiles", shape, _gap(g))
+    tiles[..., g.width :] = 0.0
+    _read(runs, tiles[..., : g.width])
+    return whole, tiles
 
 
 def forward(
@@ -206,19 +240,22 @@ def forward(
     bias = None if b is None else b.reshape(-1, 1, 1, 1)
 
     def run(block: _Block, worker: int) -> None:
-        tiles = backend.room(worker, "tiles", block.shape(6, g.channels, g.width))
-        _read(block.reads, tiles)
-        v = backend.room(worker, "points", (6, g.kernel[1], tiles[0].size))
-        np.matmul(_B.T, tiles.reshape(6, -1), out=v[:, g.padding[1]])
-        _shifted(v, g.width, g.padding[1])
-        v = v.reshape(6, g.kernel[1] * g.channels, -1)
-        products = backend.room(worker, "products", (6, g.filters, v.shape[2]))
-        np.matmul(points, v, out=products)
-        tiles = backend.room(worker, "tiles", block.shape(4, g.filters, g.width))
-        np.matmul(_A.T, products.reshape(6, -1), out=tiles.reshape(4, -1))
-        _write(tiles, bias, block.writes)
+        whole, tiles = _tiles(backend, worker, block, block.reads, g.channels, g)
+        numbers, places = tiles[0].size, tiles[0, 0].size
+        windows = _shifted(whole, (g.kernel[1], 6, numbers), (1, numbers, 1), g)
+        v = backend.room(worker, "points", (6, g.kernel[1], numbers))
+        np.matmul(_B.T, windows, out=v.swapaxes(0, 1))
+        products = backend.room(worker, "products", (6, g.filters, places))
+        np.matmul(points, v.reshape(6, -1, places), out=products)
+        shape = block.shape(4, g.filters, tiles.shape[-1])
+        out = backend.room(worker, "tiles", shape)
+        np.matmul(_A.T, products.reshape(6, -1), out=out.reshape(4, -1))
+        _write(out[..., : g.width], bias, block.writes)
 
-    blocks = _blocks(slice(0, len(x)), x, y, g, _NUMBERS)
+    most, unpacked = _NUMBERS // (6 * g.channels), _UNPACKED // w.size * 3
+    if g.width + _gap(g) <= unpacked:
+        most = min(most, unpacked)
+    blocks = _blocks(slice(0, len(x)), x, y, g, most)
     return in_order([transform, backend.stage(run, blocks)])
 
 
@@ -243,10 +280,10 @@ def backward_weights(
     """Return the stage dw = ∂loss/∂w; of at most `most` pieces the sums are kept."""
     shape = 6, g.kernel[1], g.channels, g.filters
     # A block's product is as large as dw; it should be small beside what it reads.
-    numbers = max(2 * _NUMBERS, 24 * g.channels * g.filters)
+    places = max(2 * _NUMBERS // (6 * g.channels), 4 * g.filters)
     work = dw.size * g.out_height * g.out_width
     pieces = [
-        _blocks(part, x, dy, g, numbers) for part in chunks.cut_work(len(x), work, most)
+        _blocks(part, x, dy, g, places) for part in chunks.cut_work(len(x), work, most)
     ]
     sums = np.empty((len(pieces), *shape), np.float32)
 
@@ -255,8 +292,8 @@ def backward_weights(
         total = sums[number]
         total.fill(0.0)
         for block in blocks:
-            v = _shifts(backend, worker, block, g)
-            points = _gapped(backend, worker, block, g)
+            v = _input_points(backend, worker, block, g)
+            points = _gradient_points(backend, worker, block, g)
             product = backend.room(worker, "product", shape)
             np.matmul(v, points, out=product)
             np.add(total, product, out=total)
@@ -273,42 +310,23 @@ def backward_weights(
     return in_order([backend.stage(run, list(enumerate(pieces))), combine])
 
 
-def _gap(g: ConvGeometry) -> int:
-    """Return how many zeros between rows keep one row's window off the next row."""
-    return max(g.padding[1], g.padding_end[1])
-
-
-def _shifts(backend: Threads, worker: int, block: _Block, g: ConvGeometry) -> Array:
-    """Return V of a block of x as a view (6, kw, C, L): kernel column j is j further.
-
-    With zeros between the rows, and before the first and behind the last, what is
-    shifted need not be copied.
-    """
-    gap = _gap(g)
-    tiles = backend.room(worker, "tiles", block.shape(6, g.channels, g.width + gap))
-    tiles[..., g.width :] = 0.0
-    _read(block.reads, tiles[..., : g.width])
-    room = backend.room(worker, "points", (tiles.size + 2 * gap,))
-    room[:gap] = 0.0
-    room[gap + tiles.size :] = 0.0
-    v = room[gap : gap + tiles.size].reshape(6, -1)
+def _input_points(
+    backend: Threads, worker: int, block: _Block, g: ConvGeometry
+) -> Array:
+    """Return V of a block of x (6, kw, C, L)."""
+    _, tiles = _tiles(backend, worker, block, block.reads, g.channels, g)
+    numbers, places = tiles[0].size, tiles[0, 0].size
+    whole, v = _ringed(backend, worker, "points", (6, numbers), _gap(g))
     np.matmul(_B.T, tiles.reshape(6, -1), out=v)
-    places = tiles[0, 0].size
-    step = room.itemsize
-    return np.ndarray(
-        (6, g.kernel[1], g.channels, places),
-        room.dtype,
-        room[gap - g.padding[1] :],
-        strides=(v.strides[0], step, places * step, step),
-    )
+    shape = 6, g.kernel[1], g.channels, places
+    return _shifted(whole, shape, (numbers, 1, places, 1), g)
 
 
-def _gapped(backend: Threads, worker: int, block: _Block, g: ConvGeometry) -> Array:
-    """Return A dy of a block as a view (6, 1, L, F), zeros between the rows."""
-    width = g.width + _gap(g)
-    tiles = backend.room(worker, "tiles", block.shape(4, g.filters, width))
-    tiles[..., g.width :] = 0.0
-    _read(block.writes, tiles[..., : g.width])
+def _gradient_points(
+    backend: Threads, worker: int, block: _Block, g: ConvGeometry
+) -> Array:
+    """Return A dy of a block (6, 1, L, F)."""
+    _, tiles = _tiles(backend, worker, block, block.writes, g.filters, g)
     points = backend.room(worker, "products", (6, 1, g.filters, tiles[0, 0].size))
     np.matmul(_A, tiles.reshape(4, -1), out=points.reshape(6, -1))
     return points.swapaxes(2, 3)
