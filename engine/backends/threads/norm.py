@@ -1,7 +1,7 @@
 """Batch normalisation: sums of each sample's channels first, then over the samples.
 
 A piece is a few samples, so that what is read twice is still in the cache. Sums over
-the samples are NumPy's own, in float64.
+the places of a sample are BLAS's, over the samples NumPy's own, in float64.
 """
 
 from __future__ import annotations
@@ -29,19 +29,22 @@ def moments(backend: Threads, x: Array, mean: Array, variance: Array) -> Stage:
     x = _maps(x)
     n, channels, places = x.shape
     means, variances = (backend.empty(n, (channels,)) for _ in range(2))
+    ones = np.ones(places, np.float32)
 
     def run(samples: slice, worker: int) -> None:
         xs = x[samples]
         centred = backend.room(worker, "norm", xs.shape)
-        means[samples] = xs.mean(axis=2)  # NumPy sums by halves: little is rounded off
-        np.subtract(xs, means[samples, :, None], out=centred)
-        variances[samples] = np.einsum("ncp,ncp->nc", centred, centred) / places
+        centre = means[samples]
+        np.matmul(xs, ones, out=centre)
+        centre /= places
+        np.subtract(xs, centre[:, :, None], out=centred)
+        np.vecdot(centred, centred, out=variances[samples])
 
     def combine() -> None:
         centre = means.mean(axis=0, dtype=np.float64)
         between = ((means - centre) ** 2).mean(axis=0)
         mean[...] = centre
-        variance[...] = variances.mean(axis=0, dtype=np.float64) + between
+        variance[...] = variances.mean(axis=0, dtype=np.float64) / places + between
         np.copyto(variance, np.nan, where=np.isinf(variance))  # x / ∞ would hide it
 
     return in_order([backend.stage(run, _pieces(x)), combine])
@@ -72,7 +75,8 @@ def backward(
 ) -> Stage:
     """Return the stage of dγ = Σ dy x̂, dβ = Σ dy, and dx."""
     x, dy = _maps(x), _maps(dy)
-    n, channels, _ = x.shape
+    n, channels, places = x.shape
+    ones = np.ones(places, np.float32)
     # Of each sample: Σ dy and Σ dy (x − mean); then of the batch.
     totals, alongs = (backend.empty(n, (channels,)) for _ in range(2))
     total, along = (backend.flat(channels) for _ in range(2))
@@ -81,8 +85,8 @@ def backward(
         dys = dy[samples]
         centred = backend.room(worker, "norm", dys.shape)
         np.subtract(x[samples], by.mean[:, None], out=centred)
-        np.sum(dys, axis=2, out=totals[samples])
-        np.einsum("ncp,ncp->nc", dys, centred, out=alongs[samples])
+        np.matmul(dys, ones, out=totals[samples])
+        np.vecdot(dys, centred, out=alongs[samples])
 
     def combine() -> None:
         inverse = 1.0 / np.sqrt(by.variance + np.float32(by.epsilon))

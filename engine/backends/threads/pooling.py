@@ -1,6 +1,7 @@
-"""Pooling: one pass over the output for each element of the window.
+"""Pooling: maxima in one pass over the output for each element of the window.
 
-A window's places outside the map are left out of the pass, so nothing is padded.
+Means are summed along rows and columns apart. A window's places outside the map are
+left out of the pass, so nothing is padded.
 """
 
 from __future__ import annotations
@@ -59,40 +60,90 @@ def max_backward(
 
 
 def average_forward(backend: Threads, x: Array, y: Array, g: PoolGeometry) -> Stage:
-    """Return the stage y = the windows' means."""
+    """Return the stage y = the windows' means: sums of rows, then of columns."""
     maps = y.reshape(len(y), g.channels, g.out_height, g.out_width)
     divisors = _divisors(g)
-    passes = [] if _is_global(g) else list(_passes(g))
+    rows, columns = _axes(g)
 
     def run(samples: slice, worker: int) -> None:
         xs, ys = x[samples], maps[samples]
-        if not passes:
+        if _is_global(g):
             np.sum(xs, axis=(2, 3), keepdims=True, out=ys)
         else:
-            ys.fill(0.0)
-        for _, out, inside in passes:
-            np.add(ys[out], xs[inside], out=ys[out])
+            sums = backend.room(worker, "pool", (*xs.shape[:2], g.out_height, g.width))
+            rows.gather(xs, sums)
+            columns.gather(sums, ys)
         np.divide(ys, divisors, out=ys)
 
-    return backend.stage(run, _pieces(x))
+    return backend.stage(run, chunks.cut_small(len(x), x[0].size))
 
 
 def average_backward(backend: Threads, dy: Array, dx: Array, g: PoolGeometry) -> Stage:
     """Return the stage dx = dy over the divisors, summed over each place's windows."""
     maps = dy.reshape(len(dy), g.channels, g.out_height, g.out_width)
     divisors = _divisors(g)
-    passes = [] if _is_global(g) else list(_passes(g))
+    rows, columns = _axes(g)
 
     def run(samples: slice, worker: int) -> None:
-        dxs, shares = dx[samples], maps[samples] / divisors
-        if not passes:
+        dxs, dys = dx[samples], maps[samples]
+        shares = backend.room(worker, "shares", dys.shape)
+        np.divide(dys, divisors, out=shares)
+        if _is_global(g):
             np.copyto(dxs, shares)
             return
-        dxs.fill(0.0)
-        for _, out, inside in passes:
-            np.add(dxs[inside], shares[out], out=dxs[inside])
+        sums = backend.room(worker, "pool", (*dxs.shape[:2], g.out_height, g.width))
+        columns.scatter(shares, sums)
+        rows.scatter(sums, dxs)
 
-    return backend.stage(run, _pieces(dx))
+    return backend.stage(run, chunks.cut_small(len(dx), dx[0].size))
+
+
+class _Axis:
+    """One axis of the windows: a pass for each of their elements along it.
+
+    A pass is (which windows have this element on the map, where there it lies), as
+    indices. A mean's window is summed along one axis after the other: for 3 × 3 places
+    that is 6 passes and not 9, and those over the rows move whole rows.
+    """
+
+    def __init__(self, g: PoolGeometry, axis: int):
+        outs, size = (g.out_height, g.out_width)[axis], (g.height, g.width)[axis]
+        after = (slice(None),) * (1 - axis)
+        self.passes = []
+        served = np.zeros(size, int)
+        for element in range(g.size[axis]):
+            offset = element * g.dilation[axis] - g.padding[axis]
+            out, inside = _meet(offset, outs, size, g.stride[axis])
+            served[inside] += 1
+            self.passes.append(((..., out, *after), (..., inside, *after)))
+            if element == 0:
+                self.first_has_all = out == slice(0, outs)
+        self.each_served_once = bool((served == 1).all())
+
+    def gather(self, x: Array, y: Array) -> None:
+        """y = the sums of x over the windows' elements along this axis."""
+        if not self.first_has_all:
+            y.fill(0.0)
+        for number, (out, inside) in enumerate(self.passes):
+            if number == 0 and self.first_has_all:
+                np.copyto(y[out], x[inside])
+            else:
+                np.add(y[out], x[inside], out=y[out])
+
+    def scatter(self, y: Array, x: Array) -> None:
+        """x = the sums of y over the windows that each place lies in."""
+        if not self.each_served_once:
+            x.fill(0.0)
+        for out, inside in self.passes:
+            if self.each_served_once:
+                np.copyto(x[inside], y[out])
+            else:
+                np.add(x[inside], y[out], out=x[inside])
+
+
+def _axes(g: PoolGeometry) -> tuple[_Axis, _Axis]:
+    """Return the windows' rows and columns."""
+    return _Axis(g, 0), _Axis(g, 1)
 
 
 def _pieces(x: np.ndarray) -> list[slice]:
