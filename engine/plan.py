@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ import numpy as np
 
 from engine.backends.base import Array
 from engine.errors import DeviceError, NumericsError
+from engine.gradients import Gradient, Gradients
 from engine.layers import Bound, Stage
+from engine.layers.fused import Step, fuse
 
 if TYPE_CHECKING:
     from engine.network import Network
@@ -37,76 +40,114 @@ class Plan:
     """Arrays and stages of `network` for batches of n samples.
 
     training: keep what backward needs, and draw dropout's masks.
-    input_gradient: also compute ∂loss/∂input.
+    input_gradient: also compute ∂loss/∂input, and keep every layer's gradient; without
+    it gradients that nobody reads any more are written over.
     """
 
     def __init__(
         self, network: Network, n: int, *, training: bool, input_gradient: bool = False
     ):
-        self.network, self.n = network, n
+        self.network, self.n, self.training = network, n, training
         self.backend = backend = network.backend
         self.x = backend.empty(n, network.input_shape)
-        self.outputs: list[Array] = []
+        self._steps = fuse(network.layers)
+        # None: the output is never stored, the layer being part of one behind.
+        self._outputs: list[Array | None] = []
         self.forward: list[Stage] = []
         self.backward: list[Stage] = []
         self.tracking: list[Stage] = []
-        self.bounds = self._bind_forward(training)
-        self.z = self.outputs[-1]
+        self.bounds = self._bind_forward()
+        self.z = self._outputs[-1]
         self.losses = backend.empty(n, (1,))
         self._loss_stages: dict[int, tuple[Array, Stage]] = {}
         self.dz: Array | None = None
         self.dx: Array | None = None
         if training:
-            self.dz = backend.empty(n, network.output_shape)
             self._bind_backward(input_gradient)
             self._guard = backend.guard(
                 network.flat_gradients, network.learned_size, self.losses
             )
 
-    def _bind_forward(self, training: bool) -> list[Bound]:
-        backend, bounds = self.backend, []
-        for layer in self.network.layers:
-            xs = [self.x if i < 0 else self.outputs[i] for i in layer.sources]
+    def _bind_forward(self) -> list[Bound | None]:
+        backend, training, bounds = self.backend, self.training, []
+        for layer in self._steps:
+            if layer is None:
+                bounds.append(None)
+                self._outputs.append(None)
+                continue
+            xs = [self.x if i < 0 else self._outputs[i] for i in layer.sources]
             if layer.passes_through(training):
                 y = backend.reshape(xs[0], layer.out_shape)
                 bounds.append(Bound(xs, y, {}, training, self.n))
             else:
-                y = backend.empty(self.n, layer.out_shape)
-                parameters = self.network.arrays_of(layer)
-                io = Bound(xs, y, parameters, training, self.n)
+                bounds.append(io := self._bound(layer, xs))
                 self.forward += layer.forward(backend, io)
                 if training:
                     self.tracking += layer.track(backend, io)
-                bounds.append(io)
-            self.outputs.append(y)
+                y = io.y
+            self._outputs.append(y)
         return bounds
 
+    def _bound(self, layer: Step, xs: list[Array]) -> Bound:
+        """Return the arrays of a layer that takes xs, with one for its output."""
+        y = self.backend.empty(self.n, layer.out_shape)
+        return Bound(xs, y, self.network.arrays_of(layer), self.training, self.n)
+
+    def output(self, index: int) -> Array:
+        """Return the output of layer `index` in the last run, -1: the network's input.
+
+        One that was never stored is computed anew.
+        """
+        if index < 0:
+            return self.x
+        if self._outputs[index] is not None:
+            return self._outputs[index]
+        layer = self.network.layers[index]
+        io = self._bound(layer, [self.output(i) for i in layer.sources])
+        for stage in layer.forward(self.backend, io):
+            stage()
+        return io.y
+
     def _bind_backward(self, input_gradient: bool) -> None:
-        layers = self.network.layers
         wanted = self._gradients_wanted(input_gradient)
+        gradients = Gradients(self.backend, self.n, keep=input_gradient)
         # What reaches a layer's output, or the network's input (-1), from behind.
-        arriving: dict[int, list[Array]] = {len(layers) - 1: [self.dz]}
-        for i in reversed(range(len(layers))):
-            layer, io = layers[i], self.bounds[i]
-            if not wanted[i] or i not in arriving:
+        arriving: dict[int, list[Gradient]] = defaultdict(list)
+        arriving[len(self._steps) - 1].append(gradients.take(self.network.output_shape))
+        self.dz = arriving[len(self._steps) - 1][0].array
+        for i in reversed(range(len(self._steps))):
+            layer, io = self._steps[i], self.bounds[i]
+            if not wanted[i] or not arriving[i]:
                 continue
-            io.dy = self._sum(arriving[i], layer.out_shape)
-            io.g = self.network.gradients_of(layer)
-            through = layer.spreads_gradient() or layer.passes_through(True)
-            for source, shape in zip(layer.sources, layer.in_shapes, strict=True):
-                dx = None
-                if wanted[source]:
-                    dx = (
-                        self.backend.reshape(io.dy, shape)
-                        if through
-                        else self.backend.empty(self.n, shape)
-                    )
-                    arriving.setdefault(source, []).append(dx)
-                io.dxs.append(dx)
-            if not through:
+            dy = self._sum(arriving.pop(i), layer.out_shape, gradients)
+            io.dy, io.g = dy.array, self.network.gradients_of(layer)
+            dxs = self._input_gradients(layer, dy, wanted, gradients)
+            for source, dx in zip(layer.sources, dxs, strict=True):
+                if dx is not None:
+                    arriving[source].append(dx)
+            io.dxs = [dx and dx.array for dx in dxs]
+            if not (layer.spreads_gradient() or layer.passes_through(True)):
                 self.backward += layer.backward(self.backend, io)
+            gradients.read(dy)
         if input_gradient:
-            self.dx = self._sum(arriving[-1], self.network.input_shape)
+            shape = self.network.input_shape
+            self.dx = self._sum(arriving[-1], shape, gradients).array
+
+    def _input_gradients(
+        self, layer: Step, dy: Gradient, wanted: dict[int, bool], gradients: Gradients
+    ) -> list[Gradient | None]:
+        """Return where the gradients of a layer's inputs go; None: nobody needs it."""
+        through = layer.spreads_gradient() or layer.passes_through(True)
+        dxs: list[Gradient | None] = []
+        inputs = list(zip(layer.sources, layer.in_shapes, strict=True))
+        for source, shape in reversed(inputs):
+            if not wanted[source]:
+                dxs.append(None)
+            elif through or (layer.overwrites_gradient and gradients.may_overwrite(dy)):
+                dxs.append(gradients.share(dy, shape))
+            else:
+                dxs.append(gradients.take(shape))
+        return dxs[::-1]
 
     def _gradients_wanted(self, input_gradient: bool) -> dict[int, bool]:
         """Return for each layer, and the input (-1), whether its gradient is needed."""
@@ -116,12 +157,18 @@ class Plan:
             wanted[i] = learns or any(wanted[source] for source in layer.sources)
         return wanted
 
-    def _sum(self, arrays: list[Array], shape: tuple[int, ...]) -> Array:
+    def _sum(
+        self, parts: list[Gradient], shape: tuple[int, ...], gradients: Gradients
+    ) -> Gradient:
         """Return the sum of the gradients that several consumers send back."""
-        if len(arrays) == 1:
-            return arrays[0]
-        total = self.backend.empty(self.n, shape)
-        self.backward.append(self.backend.add(arrays, total))
+        first, *others = parts
+        if not others:
+            return first
+        total = first if gradients.may_overwrite(first) else gradients.take(shape)
+        arrays = [part.array for part in parts]
+        self.backward.append(self.backend.add(arrays, total.array))
+        for part in others if total is first else parts:
+            gradients.read(part)
         return total
 
     @computing()
@@ -199,14 +246,14 @@ class Plan:
             return
         self.backend.put_flat(self.backend.fault, np.zeros(1))
         advice = "lower the learning rate or the initial weights"
-        for layer, y in zip(self.network.layers, self.outputs, strict=True):
+        for layer in self.network.layers:
             for name, values in self.network.parameters_of(layer).items():
                 if not np.isfinite(values).all():
                     raise NumericsError(
                         f"step {step}: NaN or infinity in the parameter {name}; the "
                         f"step before diverged: {advice}"
                     )
-            if not np.isfinite(self.backend.get(y)).all():
+            if not np.isfinite(self.backend.get(self.output(layer.index))).all():
                 raise NumericsError(
                     f"step {step}: NaN or infinity in the output of the layer "
                     f"{layer.name}; {advice}"

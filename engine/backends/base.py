@@ -227,6 +227,47 @@ class Backend(ABC):
     ) -> Stage:
         """dx, dγ, dβ, each unless None, overwritten; by's moments are those of x."""
 
+    def normalize_activate(
+        self,
+        x: Array,
+        shortcut: Array | None,
+        y: Array,
+        by: Norm,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """y = f(normalize(x) + shortcut), the latter unless None."""
+        z = self.empty_like(y)
+        stages = [self.normalize(x, z, by)]
+        if shortcut is not None:
+            stages.append(self.add([z, shortcut], z))
+        return in_order([*stages, self.activation_forward(z, y, function, slope)])
+
+    def normalize_activate_backward(
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        dshortcut: Array | None,
+        dgamma: Array | None,
+        dbeta: Array | None,
+        by: Norm,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """dshortcut = dz = f'(y) dy, and of dz as `normalize_backward`, overwritten.
+
+        Each unless None. One of dx and dshortcut may be dy itself.
+        """
+        dz = self.empty_like(dy)
+        stages = [self.activation_backward(y, dy, dz, function, slope)]
+        if dx is not None or dgamma is not None:
+            stages.append(self.normalize_backward(x, dz, dx, dgamma, dbeta, by))
+        if dshortcut is not None:
+            stages.append(self.activation_forward(dz, dshortcut, "identity", 0.0))
+        return in_order(stages)
+
     @abstractmethod
     def blend(self, kept: Array, new: Array, portion: float, factor: float) -> Stage:
         """kept ← (1 − portion) · kept + portion · factor · new; flat arrays.

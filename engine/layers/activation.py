@@ -61,6 +61,11 @@ class Activation(Layer):
     def build(self) -> Shape:
         return self.in_shape
 
+    @property
+    def by_element(self) -> bool:
+        """Whether there is a function, and it takes each element by itself."""
+        return self.settings["function"] not in ("identity", "softmax")
+
     def passes_through(self, training: bool) -> bool:
         return self.settings["function"] == "identity"
 

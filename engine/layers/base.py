@@ -88,6 +88,8 @@ class Layer:
     table: ClassVar[dict[str, settings.Setting]] = {}
 
     merges: ClassVar[bool] = False  # whether it takes several inputs
+    # Whether the last of the wanted input gradients may be the output's own array.
+    overwrites_gradient: ClassVar[bool] = False
 
     def __init__(self, name: str, value: Any, in_shapes: list[Shape], place: str):
         self.name = name

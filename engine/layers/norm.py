@@ -63,22 +63,28 @@ class BatchNorm(Layer):
         return count
 
     def forward(self, backend, io: Bound) -> list[Stage]:
+        before, by = self.statistics(backend, io)
+        return [*before, backend.normalize(io.x, io.y, by)]
+
+    def statistics(self, backend, io: Bound) -> tuple[list[Stage], Norm]:
+        """Return by what to normalise, and the stages that compute it first."""
         if not io.training:
-            return [backend.normalize(io.x, io.y, self._by(io, *_running(io)))]
+            return [], self._by(io, *_running(io))
         self._count(io.n)
         mean, variance = (backend.flat(self.in_shape[0]) for _ in range(2))
         io.scratch |= {"mean": mean, "variance": variance}
-        return [
-            backend.moments(io.x, mean, variance),
-            backend.normalize(io.x, io.y, self._by(io, mean, variance)),
-        ]
+        return [backend.moments(io.x, mean, variance)], self.seen(io)
 
     def backward(self, backend, io: Bound) -> list[Stage]:
         dgamma, dbeta = io.g.get("gamma"), io.g.get("beta")
         if io.dx is None and dgamma is None:
             return []
-        by = self._by(io, *_seen(io))
+        by = self.seen(io)
         return [backend.normalize_backward(io.x, io.dy, io.dx, dgamma, dbeta, by)]
+
+    def seen(self, io: Bound) -> Norm:
+        """Return what forward normalised by in training."""
+        return self._by(io, *_seen(io))
 
     def track(self, backend, io: Bound) -> list[Stage]:
         a, count = self.settings["momentum"], self._count(io.n)

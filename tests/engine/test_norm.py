@@ -35,7 +35,7 @@ def in_training(network: engine.Network, layer: int, x: np.ndarray) -> np.ndarra
     """Return a layer's output in training mode."""
     plan = network.plan(len(x), training=True)
     plan.run(x)
-    return network.backend.get(plan.outputs[layer])
+    return network.backend.get(plan.output(layer))
 
 
 def running(network: engine.Network) -> dict[str, np.ndarray]:

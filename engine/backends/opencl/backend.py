@@ -29,7 +29,7 @@ from engine.backends.opencl.program import Programs
 from engine.backends.opencl.transfer import Rows, Transfer
 from engine.random import PURPOSES
 
-_FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
+FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
 _CHUNK = 64
 _UPDATE_CHUNK = 2048
 
@@ -227,6 +227,16 @@ class OpenCL(Backend):
     def normalize_backward(self, x, dy, dx, dgamma, dbeta, by):
         return norm.backward(self, x, dy, dx, dgamma, dbeta, by)
 
+    def normalize_activate(self, x, shortcut, y, by, function, slope):
+        f = norm.Function(FUNCTIONS.index(function), slope)
+        return norm.forward(self, x, y, by, shortcut, f)
+
+    def normalize_activate_backward(
+        self, x, y, dy, dx, dshortcut, dgamma, dbeta, by, function, slope
+    ):
+        f = norm.Function(FUNCTIONS.index(function), slope, y)
+        return norm.backward(self, x, dy, dx, dgamma, dbeta, by, dshortcut, f)
+
     def blend(self, kept, new, portion, factor):
         return norm.blend(self, kept, new, portion, factor)
 
@@ -237,8 +247,8 @@ class OpenCL(Backend):
         return softmax.backward(self, y, dy, dx)
 
     def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
-        number = _FUNCTIONS.index(function)
-        return self.programs.kernel(("philox", "elementwise"), name, FUNCTION=number)
+        files = "functions", "philox", "elementwise"
+        return self.programs.kernel(files, name, FUNCTION=FUNCTIONS.index(function))
 
     def activation_forward(self, x, y, function, slope):
         kernel = self._elementwise("activation_forward", function)

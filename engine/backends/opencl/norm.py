@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,20 @@ if TYPE_CHECKING:
 
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
+
+@dataclass(frozen=True)
+class Function:
+    """An activation function by its number, a leaky ReLU's slope, and f's output."""
+
+    number: int
+    slope: float
+    y: BatchArray | None = None
+
+
+_IDENTITY = Function(5, 0.0)
 # Vectors that a work-item of the kernels over blocks has at least.
 _VECTORS = 64
+_FILES = "functions", "norm"
 
 
 def moments(
@@ -35,12 +48,19 @@ def moments(
     )
 
 
-def forward(backend: OpenCL, x: BatchArray, y: BatchArray, by: Norm) -> Stage:
-    """Return the stage y = γ (x − mean) / √(variance + ε) + β."""
-    _, items, kernel = _cut(backend, x, affine=by.gamma is not None)
+def forward(
+    backend: OpenCL,
+    x: BatchArray,
+    y: BatchArray,
+    by: Norm,
+    shortcut: BatchArray | None = None,
+    f: Function = _IDENTITY,
+) -> Stage:
+    """Return the stage y = f(γ (x − mean) / √(variance + ε) + β + shortcut)."""
+    _, items, kernel = _cut(backend, x, by, shortcut, f)
     return backend.launch(
-        kernel("norm_forward"), items, x, y, *_arrays(by), np.float32(by.epsilon),
-        np.uint32(x.n),
+        kernel("norm_forward"), items, x, _or(shortcut, x), y, *_arrays(by),
+        *map(np.float32, (by.epsilon, f.slope)), np.uint32(x.n),
     )  # fmt: skip
 
 
@@ -52,28 +72,34 @@ def backward(
     dgamma: FlatArray | None,
     dbeta: FlatArray | None,
     by: Norm,
+    dshortcut: BatchArray | None = None,
+    f: Function = _IDENTITY,
 ) -> Stage:
-    """Return the stage of dγ = Σ dy x̂, dβ = Σ dy, and dx."""
-    channels, items, kernel = _cut(backend, x, affine=by.gamma is not None)
+    """Return the stage of dshortcut = dz, dγ = Σ dz x̂, dβ = Σ dz, and dx.
+
+    With dz = f'(y) dy.
+    """
+    channels, items, kernel = _cut(backend, x, by, dshortcut, f)
     totals, alongs = (backend.empty(x.n, (channels,)) for _ in range(2))
     if dgamma is None:
         dgamma, dbeta = (backend.flat(channels) for _ in range(2))
-    epsilon, n, blocks = np.float32(by.epsilon), np.uint32(x.n), np.uint32(x.blocks)
+    epsilon, slope = np.float32(by.epsilon), np.float32(f.slope)
+    y, dz = _or(f.y, dy), _or(dshortcut, dy)
     stages = [
         backend.launch(
-            kernel("sample_sums"), items, x, dy, by.mean, totals, alongs
+            kernel("sample_sums"), items, x, y, dy, dz, by.mean, totals, alongs, slope
         ),
         backend.launch(
             kernel("channel_sums"), channels, totals, alongs, by.variance, dgamma,
-            dbeta, epsilon, blocks,
+            dbeta, epsilon, np.uint32(x.blocks),
         ),
     ]  # fmt: skip
     if dx is not None:
         count = np.float32(x.n * x.features // channels)
         stages.append(
             backend.launch(
-                kernel("norm_data"), items, x, dy, dx, *_arrays(by), dgamma,
-                dbeta, epsilon, count, n,
+                kernel("norm_data"), items, x, y, dz, dx, *_arrays(by), dgamma,
+                dbeta, epsilon, count, slope, np.uint32(x.n),
             )
         )  # fmt: skip
     return in_order(stages)
@@ -83,27 +109,44 @@ def blend(
     backend: OpenCL, kept: FlatArray, new: FlatArray, portion: float, factor: float
 ) -> Stage:
     """Return the stage kept ← (1 − portion) kept + portion · factor · new."""
-    kernel = backend.programs.kernel(("norm",), "blend", C=1, P=1, EACH=1, AFFINE=0)
+    sizes = {"C": 1, "P": 1, "EACH": 1, "AFFINE": 0, "SHORTCUT": 0}
+    kernel = backend.programs.kernel(
+        _FILES, "blend", **sizes, FUNCTION=_IDENTITY.number
+    )
     numbers = np.float32(1.0 - portion), np.float32(portion * factor)
     size = np.uint32(math.prod(kept.shape))
     return backend.launch(kernel, 1, kept, new, backend.fault, *numbers, size)
 
 
-def _cut(backend: OpenCL, x: BatchArray, *, affine: bool = False):
+def _cut(
+    backend: OpenCL,
+    x: BatchArray,
+    by: Norm | None = None,
+    shortcut: BatchArray | None = None,
+    f: Function = _IDENTITY,
+):
     """Return (channels, work-items of the kernels over blocks, name -> kernel)."""
     channels, *sizes = x.shape
     places = math.prod(sizes)
     each = min(max(_VECTORS // places, 1), channels)
+    definitions = {
+        "C": channels, "P": places, "EACH": each, "FUNCTION": f.number,
+        "AFFINE": int(by is not None and by.gamma is not None),
+        "SHORTCUT": int(shortcut is not None),
+    }  # fmt: skip
 
     def kernel(name: str) -> cl.Kernel:
-        return backend.programs.kernel(
-            ("norm",), name, C=channels, P=places, EACH=each, AFFINE=int(affine)
-        )
+        return backend.programs.kernel(_FILES, name, **definitions)
 
     return channels, x.blocks * -(-channels // each), kernel
 
 
 def _arrays(by: Norm) -> tuple[FlatArray, ...]:
     """Return the kernels' arrays; without γ and β they read neither."""
-    gamma, beta = by.gamma or by.mean, by.beta or by.mean
+    gamma, beta = _or(by.gamma, by.mean), _or(by.beta, by.mean)
     return by.mean, by.variance, gamma, beta
+
+
+def _or(array, other):
+    """Return the array, or another that the kernel then does not use."""
+    return other if array is None else array

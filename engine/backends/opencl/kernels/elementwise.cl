@@ -1,29 +1,9 @@
 /* Activation functions and dropout.
 
-   Formulas: engine/layers/activation.py, engine/layers/drop.py.
+   Formulas: engine/layers/drop.py; those of the functions stand in functions.cl.
    One work-item: CHUNK elements in a row; a chunk belongs to one work-item alone. */
 
 #define CHUNK 64
-
-#if FUNCTION == 0 /* relu */
-#define VALUE(x) (x <= ZERO ? ZERO : x) /* NaN stays NaN */
-#define SLOPE_OF(y) (y > ZERO ? (vec)1.0f : ZERO)
-#elif FUNCTION == 1 /* leaky_relu */
-#define VALUE(x) (x > ZERO ? x : slope * x)
-#define SLOPE_OF(y) (y > ZERO ? (vec)1.0f : (vec)slope)
-#elif FUNCTION == 2 /* sigmoid */
-#define VALUE(x) (1.0f / (1.0f + exp(-x)))
-#define SLOPE_OF(y) (y * (1.0f - y))
-#elif FUNCTION == 3 /* bipolar_sigmoid */
-#define VALUE(x) tanh(0.5f * x)
-#define SLOPE_OF(y) (0.5f * (1.0f - y * y))
-#elif FUNCTION == 4 /* tanh */
-#define VALUE(x) tanh(x)
-#define SLOPE_OF(y) (1.0f - y * y)
-#else /* identity */
-#define VALUE(x) (x)
-#define SLOPE_OF(y) ((vec)1.0f)
-#endif
 
 /* x − x is 0, or NaN for an infinity that the function would hide. */
 KERNEL activation_forward(IN x, OUT y, const float slope, const ulong count) {

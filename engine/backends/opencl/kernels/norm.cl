@@ -1,6 +1,8 @@
 /* Batch normalisation: moments of the channels, forward, backward, running statistics.
+   Forward and backward take an activation function f behind it along, and an add between
+   the two, so that what lies between is neither written nor read.
 
-   Formulas: engine/layers/norm.py. x (n, C, P) as in common.cl, P places to a channel;
+   Formulas: engine/layers/norm.py, fused.py; f: functions.cl. x (n, C, P) as in common.cl, P places to a channel;
    statistics are numbers, one to a channel. Two kinds of kernels:
 
        over blocks    one work-item: EACH channels of a block of samples, place by place
@@ -8,15 +10,15 @@
                       then the lanes in a fixed tree
 
    What is summed over the samples is masked to the real ones, and so is what is written
-   for the layers behind and before. C, P, EACH, AFFINE are compiled in. */
+   for the layers behind and before. C, P, EACH, AFFINE, SHORTCUT are compiled in. */
 
 #define GROUPS ((C + EACH - 1) / EACH)
 #define OVER_BLOCKS                                      \
     const size_t block = get_global_id(0) / GROUPS;      \
     const size_t begin = get_global_id(0) % GROUPS * EACH; \
     const size_t end = min(begin + EACH, (size_t)C);
-#define MASKED(v) select(ZERO, v, real_lanes(block, n))
-#define SLOPE(c) ((AFFINE ? gamma[c] : 1.0f) / sqrt(variance[c] + epsilon))
+#define MASKED(v) (real_lanes(block, n) ? (v) : ZERO)
+#define FACTOR(c) ((AFFINE ? gamma[c] : 1.0f) / sqrt(variance[c] + epsilon))
 
 /* Each sample's mean and variance. Sums are of x - x[0], which is small where x is not. */
 KERNEL sample_moments(IN x, OUT means, OUT variances) {
@@ -55,26 +57,37 @@ KERNEL moments(IN means, IN variances, NUMBERS_OUT mean, NUMBERS_OUT variance,
     variance[c] = v + (v - v); /* NaN for an infinity: x / ∞ would hide it */
 }
 
-KERNEL norm_forward(IN x, OUT y, NUMBERS_IN mean, NUMBERS_IN variance, NUMBERS_IN gamma,
-                    NUMBERS_IN beta, const float epsilon, const uint n) {
+/* y = f(z), z = γ (x − mean) / √(variance + ε) + β, + shortcut with SHORTCUT. z − z is
+   0, or NaN for an infinity that f would hide. */
+KERNEL norm_forward(IN x, IN shortcut, OUT y, NUMBERS_IN mean, NUMBERS_IN variance,
+                    NUMBERS_IN gamma, NUMBERS_IN beta, const float epsilon,
+                    const float slope, const uint n) {
     OVER_BLOCKS
     for (size_t c = begin; c < end; c++) {
-        const float slope = SLOPE(c), shift = AFFINE ? beta[c] : 0.0f;
+        const float factor = FACTOR(c), shift = AFFINE ? beta[c] : 0.0f;
         const size_t map = (block * C + c) * P;
-        for (size_t i = map; i < map + P; i++)
-            y[i] = MASKED((x[i] - mean[c]) * slope + shift);
+        for (size_t i = map; i < map + P; i++) {
+            vec z = (x[i] - mean[c]) * factor + shift;
+            if (SHORTCUT) z += shortcut[i];
+            y[i] = MASKED(VALUE(z) + (z - z));
+        }
     }
 }
 
-/* Of each sample, Σ dy and Σ dy (x - mean). */
-KERNEL sample_sums(IN x, IN dy, NUMBERS_IN mean, OUT totals, OUT alongs) {
+/* Of each sample, Σ dz and Σ dz (x - mean) for dz = f'(z) dy; with SHORTCUT dz itself,
+   which may be dy. */
+KERNEL sample_sums(IN x, IN y, __global const vec *dy, __global vec *dz, NUMBERS_IN mean,
+                   OUT totals, OUT alongs, const float slope) {
     OVER_BLOCKS
     for (size_t c = begin; c < end; c++) {
         const size_t map = (block * C + c) * P;
+        const float centre = mean[c];
         vec total = ZERO, along = ZERO;
         for (size_t i = map; i < map + P; i++) {
-            total += dy[i];
-            along += dy[i] * (x[i] - mean[c]);
+            const vec e = SLOPE_OF(y[i]) * dy[i];
+            if (SHORTCUT) dz[i] = e;
+            total += e;
+            along += e * (x[i] - centre);
         }
         totals[block * C + c] = total;
         alongs[block * C + c] = along;
@@ -94,19 +107,22 @@ KERNEL channel_sums(IN totals, IN alongs, NUMBERS_IN variance, NUMBERS_OUT dgamm
     dgamma[c] = lane_sum(along) / sqrt(variance[c] + epsilon);
 }
 
-/* dx, from dgamma and dbeta; `count` values to a channel. */
-KERNEL norm_data(IN x, IN dy, OUT dx, NUMBERS_IN mean, NUMBERS_IN variance,
-                      NUMBERS_IN gamma, NUMBERS_IN beta, NUMBERS_IN dgamma,
-                      NUMBERS_IN dbeta, const float epsilon, const float count,
-                      const uint n) {
+/* dx, from dgamma and dbeta; `count` values to a channel. Without SHORTCUT dz is dy, and
+   dx may be that. */
+KERNEL norm_data(IN x, IN y, __global const vec *dz, __global vec *dx, NUMBERS_IN mean,
+                 NUMBERS_IN variance, NUMBERS_IN gamma, NUMBERS_IN beta,
+                 NUMBERS_IN dgamma, NUMBERS_IN dbeta, const float epsilon,
+                 const float count, const float slope, const uint n) {
     OVER_BLOCKS
     for (size_t c = begin; c < end; c++) {
-        const float slope = SLOPE(c);
+        const float factor = FACTOR(c), centre = mean[c];
         const float along = dgamma[c] / (count * sqrt(variance[c] + epsilon));
         const float total = dbeta[c] / count;
         const size_t map = (block * C + c) * P;
-        for (size_t i = map; i < map + P; i++)
-            dx[i] = MASKED(slope * (dy[i] - total - (x[i] - mean[c]) * along));
+        for (size_t i = map; i < map + P; i++) {
+            const vec e = SHORTCUT ? dz[i] : SLOPE_OF(y[i]) * dz[i];
+            dx[i] = MASKED(factor * (e - total - (x[i] - centre) * along));
+        }
     }
 }
 
