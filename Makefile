@@ -2,7 +2,8 @@
 # make test   set-up, then all tests
 # make compare  set-up with PyTorch, ONNX and h5py; then the tests that compare with them
 # make lint   set-up, then ruff, snakefmt, snakemake --lint
-# make bench  set-up, then the measurements in tests/bench
+# make bench  set-up, then the measurements in tests/bench: about half an hour; beside
+#             PyTorch and Keras only after make .venv/compare
 # make clean  everything generated, .venv included, is removed
 #
 # make run CORES=4 SCALE=paper, make test TESTS=tests/engine, make PYTHON=python3.12 …

@@ -1,8 +1,10 @@
 """One side of a comparison, in a process of its own that works when it is told to.
 
 `python -m scripts.lib.speed.worker --config CONFIG --work NAME --side SIDE --threads
-N`; its first line is {"ready": SIDE}; then a line {"steps": n} on standard input is
-answered by {"seconds": s, "peak_mib": m}: the time of n steps, the process's memory.
+N`. Its first line is {"peak_mib": m}; then a line {"n": n} on standard input is
+answered by {"seconds": s, "peak_mib": m, "found": f}: the time of n steps and the
+process's peak memory; for `learn` n is the seed and f the passes. {"failed": text} ends
+it.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from scripts.lib.speed.works import Work, read_works
 
-# (steps) -> None, back when they are done
-Runner = Callable[[int], None]
+# (steps) -> None, back when they are done; of `learn` (seed) -> the passes
+Runner = Callable[[int], Any]
 
 
 def ours(work: Work, device: str, threads: int) -> Runner:
@@ -29,11 +33,16 @@ def ours(work: Work, device: str, threads: int) -> Runner:
     import engine
 
     backend = engine.open_device(device, threads=threads)
+    if work.what == "learn":
+        from scripts.lib.speed.learning import Ours
+
+        return Ours(work.learning, backend)
     network = engine.Network.from_spec(work.spec, device=backend)
+    if work.what == "fit":
+        return _fit(work, network)
     x, t = work.data()
-    if work.what == "train":
-        rate = {work.optimizer: {"learning_rate": work.rate}}
-        trainer = engine.Trainer(network, rate, batch_size=work.batch)
+    if work.trains:
+        trainer = engine.Trainer(network, work.optimizer, batch_size=work.batch)
         return lambda steps: [trainer.step(x, t) for _ in range(steps)] and None
     plan = network.plan(work.batch, training=work.what != "forward")
     if work.what == "forward":
@@ -60,6 +69,21 @@ def ours(work: Work, device: str, threads: int) -> Runner:
             for stage in stages:
                 stage()
         backend.finish()
+
+    return run
+
+
+def _fit(work: Work, network: Any) -> Runner:
+    import engine
+
+    trainer = engine.Trainer(network, work.optimizer, batch_size=work.batch)
+    made: dict[int, tuple] = {}  # a pass's samples, made once
+
+    def run(steps: int) -> None:
+        if steps not in made:
+            made.clear()
+            made[steps] = work.data(steps)
+        trainer.fit(made[steps], passes=1)
 
     return run
 
@@ -91,8 +115,9 @@ def torch_side(work: Work, kind: str, threads: int) -> Runner:
 
         module.eval()
         return forward
+    ((name, settings),) = work.optimizer.items()
     kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    optimizer = kinds[work.optimizer](module.parameters(), lr=work.rate)
+    optimizer = kinds[name](module.parameters(), lr=settings["learning_rate"])
     classes = work.spec["loss"] == "softmax_cross_entropy"
     loss_of = F.cross_entropy if classes else F.l1_loss
 
@@ -125,12 +150,22 @@ def _torch_convolution(module, x, work: Work) -> Runner:
     return run
 
 
+def keras_side(work: Work, threads: int) -> Runner:
+    """Return the runner of Keras 3 on PyTorch."""
+    from scripts.lib.speed import keras_side as keras
+
+    if work.what == "learn":
+        return keras.learn(work.learning, threads)
+    return keras.steps(work, threads)
+
+
 SIDES = {
     "opencl": lambda work, threads: ours(work, "opencl", threads),
     "threads": lambda work, threads: ours(work, "threads", threads),
     "torch-eager": lambda work, threads: torch_side(work, "eager", threads),
     "torch-channels_last": lambda w, threads: torch_side(w, "channels_last", threads),
     "torch-compile": lambda work, threads: torch_side(work, "compile", threads),
+    "keras-fit": keras_side,
 }
 
 
@@ -145,16 +180,24 @@ def main() -> None:
     # Answers go to the standard output alone, whatever a library prints there.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    run = SIDES[args.side](read_works(args.config)[args.work], args.threads)
-    run(2)
-    print(json.dumps({"ready": args.side}), file=answers)
-    for line in sys.stdin:
-        begin = time.perf_counter()
-        run(json.loads(line)["steps"])
-        seconds = time.perf_counter() - begin
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        answer = {"seconds": seconds, "peak_mib": round(peak, 1)}
-        print(json.dumps(answer), file=answers)
+    try:
+        run = SIDES[args.side](read_works(args.config)[args.work], args.threads)
+        print(json.dumps({"peak_mib": _peak_mib()}), file=answers)
+        for line in sys.stdin:
+            begin = time.perf_counter()
+            found = run(json.loads(line)["n"])
+            seconds = time.perf_counter() - begin
+            answer = {"seconds": seconds, "peak_mib": _peak_mib(), "found": found}
+            print(json.dumps(answer), file=answers)
+    except Exception as error:  # told to whoever asks, who knows what to do without it
+        traceback.print_exc()
+        text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        print(json.dumps({"failed": text}), file=answers)
+        sys.exit(1)
+
+
+def _peak_mib() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 if __name__ == "__main__":
