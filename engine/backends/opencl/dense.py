@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyopencl as cl
 
-from engine.backends.base import Stage, in_order
+from engine.backends.base import Stage
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
-_PANELS_EACH = 8  # of a work-item: they share what it reads of dy
+_ITEMS = 32  # that are enough for the cores of a processor
+_GROUP = 4  # tiles at least, for one turned panel
 
 
 def forward(
@@ -43,21 +44,13 @@ def backward_weights(
     db: FlatArray | None,
 ) -> Stage:
     """Return the stage dw = dyᵀ x, db = Σ_n dy."""
-    width = 2 * backend.lanes
-    panels = -(-x.features // width)
-    turned = backend.flat(panels * width * x.blocks * backend.lanes)
-    items = _tiles(backend, dy.features) * -(-panels // _PANELS_EACH)
-    samples, blocks = np.uint32(x.n), np.uint32(x.blocks)
-    turn = _kernel(backend, "dense_panels", dw)
-    multiply = _kernel(backend, "dense_weights", dw)
-    return in_order(
-        [
-            backend.launch(turn, panels, x, turned, blocks),
-            backend.launch(
-                multiply, items, turned, dy, dw, dw if db is None else db, samples,
-                blocks, np.int32(db is not None),
-            ),
-        ]
+    panels = -(-x.features // (2 * backend.lanes))
+    groups = min(_tiles(backend, dy.features) // _GROUP, -(-_ITEMS // panels))
+    groups = max(groups, 1)
+    return backend.launch(
+        _kernel(backend, "dense_weights", dw), panels * groups, x, dy, dw,
+        dw if db is None else db,
+        *map(np.uint32, (x.n, x.blocks, groups)), np.int32(db is not None),
     )  # fmt: skip
 
 
@@ -79,5 +72,5 @@ def _kernel(backend: OpenCL, name: str, w: FlatArray) -> cl.Kernel:
     tall = _tall(backend, outputs)
     return backend.programs.kernel(
         ("dense",), name, O=outputs, K=features, OT=tall, KT=_tall(backend, features),
-        KU=max(min(backend.tile // 2 // tall, 4), 1), PT=_PANELS_EACH,
+        KU=max(min(backend.tile // 2 // tall, 4), 1),
     )  # fmt: skip

@@ -89,6 +89,7 @@ DENSE = [
     _dense("batch-1", [9], n=1, units=5),
     _dense("batch-16", [9], n=16, units=5),
     _dense("batch-33", [9], n=33, units=33),
+    _dense("batch-150", [37], n=150, units=9),
     _dense("long", [700], n=33, units=200),
 ]
 

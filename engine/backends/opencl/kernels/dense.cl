@@ -7,25 +7,22 @@
        forward  OT outputs × NT blocks of samples; KU sums run side by side, so that few
                 outputs do not wait for one chain of additions.
        data     KT input features × NT blocks.
-       weights  OT outputs × the 2 · LANES features of a panel, PT panels one after
-                another. The features must be in the lanes and the samples in a row, so
-                `dense_panels` turns x before, into panels that are read from end to end:
+       weights  OT outputs × the 2 · LANES features of a panel. The features must be in the
+                lanes and the samples in a row: the work-item turns its panel of x, ST
+                samples at a time, and has all of its group of tiles read that.
 
-                    panels[panel][sample][feature in the panel]
-
-   Consecutive work-items of `forward` and `data` share their weights, those of `weights`
-   their dy. Where a tile would reach over the end, it begins earlier or takes the last
-   block twice: then two work-items write the same numbers, or one writes them twice. */
+   Consecutive work-items of `forward` and `data` share their weights. Where a tile would
+   reach over the end, it begins earlier or takes the last block twice: then two
+   work-items write the same numbers, or one writes them twice. */
 
 #ifndef OT
 #define OT 6   /* outputs of a tile (forward, weights) */
 #define KU 1   /* partial sums per output (forward) */
 #define KT 6   /* input features of a tile (data) */
-#define PT 8   /* panels of a work-item (weights) */
 #endif
 #define NT 2   /* blocks of samples of a tile (forward, data) */
-#define PANEL (2 * LANES)
-#define PANELS ((K + PANEL - 1) / PANEL)
+#define ST 128 /* samples turned at a time (weights), a multiple of LANES */
+#define PANELS ((K + 2 * LANES - 1) / (2 * LANES))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < count; i++)
 
 /* The tile's first row of `rows`, `tall` a tile, and its blocks. */
@@ -82,50 +79,53 @@ KERNEL dense_data(IN dy, NUMBERS_IN w, OUT dx, const uint blocks) {
     EACH(k, KT) EACH(j, NT) dx[block[j] * K + row + k] = acc[k][j];
 }
 
-/* One work-item: one panel, 0 behind feature K - 1. */
-KERNEL dense_panels(IN x, OUT panels, const uint blocks) {
-    const size_t k0 = get_global_id(0) * PANEL;
-    OUT panel = panels + k0 * blocks;
-    for (size_t block = 0; block < blocks; block++) {
+/* panel[sample][vector] = the features k ... of x turned, 0 behind feature K - 1. */
+static inline void turn(IN x, const size_t k, const size_t samples, vec panel[ST][2]) {
+    for (size_t s = 0; s < samples; s += LANES, x += K) {
         EACH(v, 2) {
-            const size_t k = k0 + v * LANES;
+            const size_t first = k + v * LANES;
             vec a[LANES];
-            EACH(i, LANES) a[i] = k + i < K ? x[block * K + k + i] : ZERO;
+            EACH(i, LANES) a[i] = first + i < K ? x[first + i] : ZERO;
             transpose(a);
-            EACH(i, LANES) panel[(block * LANES + i) * 2 + v] = a[i];
+            EACH(i, LANES) panel[s + i][v] = a[i];
         }
     }
 }
 
-KERNEL dense_weights(IN panels, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db,
-                     const uint samples, const uint blocks, const int biased) {
-    const size_t parts = (PANELS + PT - 1) / PT;
-    const size_t wanted = get_global_id(0) / parts * OT;
-    const size_t row = wanted < O - OT ? wanted : O - OT;
-    const size_t begin = get_global_id(0) % parts * PT;
-    for (size_t panel = begin; panel < PANELS && panel < begin + PT; panel++) {
-        const size_t k = panel * PANEL;
-        IN xs = panels + k * blocks;
-        vec acc[OT][2];
-        EACH(o, OT) EACH(v, 2) acc[o][v] = ZERO;
-        for (size_t s = 0; s < samples; s++) {
-            const vec xa = xs[s * 2], xb = xs[s * 2 + 1];
-            NUMBERS_IN d = (NUMBERS_IN)(dy + s / LANES * O + row) + s % LANES;
-            EACH(o, OT) {
-                const vec step = (vec)d[o * LANES];
-                acc[o][0] += step * xa;
-                acc[o][1] += step * xb;
+KERNEL dense_weights(IN x, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db, const uint samples,
+                     const uint blocks, const uint groups, const int biased) {
+    const size_t k = get_global_id(0) % PANELS * 2 * LANES;
+    const size_t group = get_global_id(0) / PANELS;
+    const size_t left[2] = {K - k, k + LANES < K ? K - k - LANES : 0};
+    vec panel[ST][2];
+    for (size_t first = 0; first < samples; first += ST) {
+        const size_t count = samples - first < ST ? samples - first : ST;
+        turn(x + first / LANES * K, k, count, panel);
+        for (size_t wanted = group * OT; wanted < O; wanted += groups * OT) {
+            const size_t row = wanted < O - OT ? wanted : O - OT;
+            NUMBERS_IN d = (NUMBERS_IN)(dy + first / LANES * O + row);
+            NUMBERS_OUT to = dw + row * K + k;
+            vec acc[OT][2];
+            EACH(o, OT) EACH(v, 2)
+                acc[o][v] = first ? load_first(to + o * K + v * LANES, left[v]) : ZERO;
+            for (size_t s = 0; s < count; s++) {
+                NUMBERS_IN ds = d + s / LANES * O * LANES + s % LANES;
+                const vec xa = panel[s][0], xb = panel[s][1];
+                EACH(o, OT) {
+                    const vec step = (vec)ds[o * LANES];
+                    acc[o][0] += step * xa;
+                    acc[o][1] += step * xb;
+                }
             }
-        }
-        EACH(o, OT) {
-            NUMBERS_OUT weights = dw + (row + o) * K + k;
-            store_first(acc[o][0], weights, K - k);
-            if (k + LANES < K) store_first(acc[o][1], weights + LANES, K - k - LANES);
+            /* Rows before `wanted` are another tile's. */
+            EACH(o, OT) EACH(v, 2)
+                if (row + o >= wanted)
+                    store_first(acc[o][v], to + o * K + v * LANES, left[v]);
         }
     }
-    if (!biased || begin > 0) return;
-    /* The first work-item of a tile also sums its biases. */
-    for (size_t o = row; o < row + OT; o++) {
+    if (!biased || k > 0) return;
+    /* Of a group's work-items the first also sums biases. */
+    for (size_t o = group; o < O; o += groups) {
         vec sum = ZERO;
         for (size_t block = 0; block < blocks; block++) sum += dy[block * O + o];
         db[o] = lane_sum(sum);
