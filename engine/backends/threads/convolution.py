@@ -104,6 +104,8 @@ def _gatherer(windows: _Windows, x: np.ndarray):
     views = [windows.over(maps) for maps in windows.maps] or None
     view = None if windows.padded else windows.over(x)
 
+    copy = _copy_rows if g.stride[1] == 1 else np.copyto
+
     def gather(piece: slice, worker: int):
         for samples in windows.blocks(piece):
             n = samples.stop - samples.start
@@ -115,10 +117,14 @@ def _gatherer(windows: _Windows, x: np.ndarray):
             for rows, places in windows.bands():
                 columns = windows.columns(worker, n, places)
                 part = source[..., rows, :]
-                np.copyto(columns.reshape(part.shape), part)
+                copy(columns.reshape(part.shape), part)
                 yield samples, places, columns
 
     return gather
+
+
+def _copy_rows(target: np.ndarray, source: np.ndarray) -> None:
+    np.copyto(chunks.whole_rows(target), chunks.whole_rows(source))
 
 
 def _by_group(array: np.ndarray, g: ConvGeometry) -> np.ndarray:

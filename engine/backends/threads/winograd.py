@@ -100,7 +100,8 @@ def fits(g: ConvGeometry) -> bool:
 class _Run:
     """Rows of tiles that have the same rows of their own on the map.
 
-    part: these rows of the map as a view (rows of a tile, channels, tiles, samples, W).
+    part: these rows of the map, as `whole_rows` of a view (rows of a tile, channels,
+    tiles, samples, W).
     """
 
     tiles: slice
@@ -145,7 +146,8 @@ def _runs(
             strides=(sh, sc, 4 * sh, sn, sw),
         )
         first = tiles[0] - band.start
-        runs.append(_Run(slice(first, first + len(tiles)), slice(begin, end), part))
+        here = slice(first, first + len(tiles))
+        runs.append(_Run(here, slice(begin, end), chunks.whole_rows(part)))
     return runs
 
 
@@ -167,23 +169,23 @@ def _blocks(
     return blocks
 
 
-def _read(runs: list[_Run], tiles: Array) -> None:
-    """Copy the map into tiles (rows, C, tiles, n, W), 0 beyond the map."""
+def _read(runs: list[_Run], tiles: Array, width: int) -> None:
+    """Copy the map into tiles (rows, C, tiles, n, ≥ width), 0 beyond the map."""
+    tiles[..., width:] = 0.0
+    inside = chunks.whole_rows(tiles[..., :width])
     for run in runs:
-        part = tiles[:, :, run.tiles]
-        part[: run.rows.start] = 0.0
-        part[run.rows.stop :] = 0.0
-        np.copyto(part[run.rows], run.part)
+        if run.rows.start > 0:
+            tiles[: run.rows.start, :, run.tiles] = 0.0
+        if run.rows.stop < len(tiles):
+            tiles[run.rows.stop :, :, run.tiles] = 0.0
+        np.copyto(inside[run.rows, :, run.tiles], run.part)
 
 
-def _write(tiles: Array, bias: Array | None, runs: list[_Run]) -> None:
-    """Copy tiles, plus each channel's bias, into the map."""
+def _write(tiles: Array, runs: list[_Run], width: int) -> None:
+    """Copy tiles (rows, C, tiles, n, ≥ width) into the map."""
+    inside = chunks.whole_rows(tiles[..., :width])
     for run in runs:
-        part = tiles[run.rows, :, run.tiles]
-        if bias is None:
-            np.copyto(run.part, part)
-        else:
-            np.add(part, bias, out=run.part)
+        np.copyto(run.part, inside[run.rows, :, run.tiles])
 
 
 def _gap(g: ConvGeometry) -> int:
@@ -227,8 +229,7 @@ def _tiles(
     rows, width = 6 if runs is block.reads else 4, g.width + _gap(g)
     shape = block.shape(rows, channels, width)
     whole, tiles = _ringed(backend, worker, "tiles", shape, _gap(g))
-    tiles[..., g.width :] = 0.0
-    _read(runs, tiles[..., : g.width])
+    _read(runs, tiles, g.width)
     return whole, tiles
 
 
@@ -250,7 +251,9 @@ def forward(
         shape = block.shape(4, g.filters, tiles.shape[-1])
         out = backend.room(worker, "tiles", shape)
         np.matmul(_A.T, products.reshape(6, -1), out=out.reshape(4, -1))
-        _write(out[..., : g.width], bias, block.writes)
+        if bias is not None:
+            out += bias
+        _write(out, block.writes, g.width)
 
     most, unpacked = _NUMBERS // (6 * g.channels), _UNPACKED // w.size * 3
     if g.width + _gap(g) <= unpacked:
