@@ -17,6 +17,8 @@ from engine.backends.opencl import winograd
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
+# The kernels of conv_sum.cl; each other one has a file of its own, to be compiled alone.
+_SUMS = ("conv_sum_shards", "conv_bias")
 # Partial sums of the weights' gradient: the most floats over all shards, and the rows
 # that make it worth while to begin one.
 _PARTIAL_FLOATS = 1 << 20
@@ -224,4 +226,5 @@ def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:
 
 
 def _kernel(backend: OpenCL, name: str, definitions: dict[str, int]):
-    return backend.programs.kernel(("conv",), name, **definitions)
+    file = "conv_sum" if name in _SUMS else name
+    return backend.programs.kernel(("window", file), name, **definitions)
