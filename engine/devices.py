@@ -35,13 +35,17 @@ def devices() -> list[Device]:
     return found + [Device(*entry) for entry in opencl.list_devices()]
 
 
-def open_device(name: str = "auto", *, threads: int | None = None) -> Backend:
+def open_device(
+    name: str = "auto", *, threads: int | None = None, tune: bool = True
+) -> Backend:
     """Return the device as a backend to build networks on.
 
     name: "reference", "threads", "opencl" (a GPU before a CPU), "opencl:P:D" (platform
     and device by number, or by a part of their names), or "auto": an OpenCL GPU, else
     an OpenCL CPU, else `threads` (says so on stderr).
     threads: the most CPU threads it may use; None: all cores.
+    tune: OpenCL measures which shapes of its kernels are the fastest, once for each
+    device, and keeps that in the user's cache folder; no result depends on it.
 
     Raises: DeviceError if there is no such device.
     """
@@ -50,7 +54,7 @@ def open_device(name: str = "auto", *, threads: int | None = None) -> Backend:
             f"threads: expected an integer of at least 1, received {threads!r}"
         )
     if name == "auto":
-        return _open_auto(threads)
+        return _open_auto(threads, tune)
     if name == "reference":
         from engine.backends.reference import Reference
 
@@ -60,7 +64,7 @@ def open_device(name: str = "auto", *, threads: int | None = None) -> Backend:
 
         return Threads(threads)
     if str(name).split(":")[0] == "opencl":
-        return _open_opencl(name, threads)
+        return _open_opencl(name, threads, tune)
     known = ["auto", "reference", "threads", "opencl"]
     raise DeviceError(
         f"device: expected {', '.join(known)} or opencl:PLATFORM:DEVICE, received "
@@ -68,7 +72,7 @@ def open_device(name: str = "auto", *, threads: int | None = None) -> Backend:
     )
 
 
-def _open_opencl(name: str, threads: int | None) -> Backend:
+def _open_opencl(name: str, threads: int | None, tune: bool) -> Backend:
     try:
         from engine.backends.opencl import device as opencl
     except ImportError as error:
@@ -76,12 +80,12 @@ def _open_opencl(name: str, threads: int | None) -> Backend:
             f"device {name}: pyopencl cannot be imported ({error}); install "
             "pyopencl[pocl], or use the device threads"
         ) from None
-    return opencl.open_named(name, threads)
+    return opencl.open_named(name, threads, tune=tune)
 
 
-def _open_auto(threads: int | None) -> Backend:
+def _open_auto(threads: int | None, tune: bool) -> Backend:
     try:
-        return _open_opencl("opencl", threads)
+        return _open_opencl("opencl", threads, tune)
     except DeviceError as error:
         print(f"engine: no OpenCL device, using threads: {error}", file=sys.stderr)
         return open_device("threads", threads=threads)

@@ -27,6 +27,7 @@ from engine.backends.opencl import (
 )
 from engine.backends.opencl.program import Programs
 from engine.backends.opencl.transfer import Rows, Transfer
+from engine.backends.opencl.tuning import Tuning
 from engine.random import PURPOSES
 
 FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
@@ -76,7 +77,7 @@ class OpenCL(Backend):
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, device: cl.Device, id: str):
+    def __init__(self, device: cl.Device, id: str, *, tune: bool = True):
         self.id = id
         self.name = device.name.strip()
         self.kind = "gpu" if device.type & cl.device_type.GPU else "cpu"
@@ -85,6 +86,7 @@ class OpenCL(Backend):
         self.queue = cl.CommandQueue(self.context)
         self.lanes, self.tile = _registers(device)
         self.local_memory = device.local_mem_size
+        self.tuning = Tuning(device, enabled=tune)
         self.programs = Programs(self.context, {"LANES": self.lanes})
         self.state = State()
         self.memory = Memory(f"{id} ({self.name})", device.global_mem_size)

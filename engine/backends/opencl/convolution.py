@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,12 @@ import numpy as np
 from engine.backends.base import Stage, in_order
 from engine.backends.geometry import ConvGeometry
 from engine.backends.opencl import winograd
+from engine.backends.opencl.tuning import Shape
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
-# The kernels of conv_sum.cl; each other one has a file of its own, to be compiled alone.
+# The kernels of conv_sum.cl; the others have files of their own, to be compiled alone.
 _SUMS = ("conv_sum_shards", "conv_bias")
 # Partial sums of the weights' gradient: the most floats over all shards, and the rows
 # that make it worth while to begin one.
@@ -27,6 +29,9 @@ _ROWS = 8
 _CHAINS = 8
 # Work-items that a launch should have, and multiply-adds that each should do.
 _ITEMS, _WORK = 16, 10_000
+# Where a launch has so many multiply-adds, tiles are measured: on so many of them, and
+# so many shapes.
+_TUNED, _SAMPLE, _SHAPES = 100_000_000, 200_000_000, 4
 # Most tiles (columns for the weights) of a row that are compiled for a border.
 _BORDERS = 8
 # Multiply-adds of a row that are written out, without a loop over its columns.
@@ -105,52 +110,81 @@ def _convolve(
     d: dict[str, int],
 ) -> Stage:
     """Return the stage of the kernel conv with the definitions d."""
-    tall, wide = _tile(
-        _registers(backend) - 1, d["F"] // d["G"], max(d["OW"] // d["UW"], 1)
-    )
-    filter_tiles = d["G"] * -(-d["F"] // d["G"] // tall)
-    each = d["OW"] * tall * d["KH"] * d["KW"] * d["C"] // d["G"]
-    rows = min(
-        max(_WORK // each, 1),
-        max(y.blocks * filter_tiles * d["OH"] // _ITEMS, 1),
-        d["OH"],
-    )
-    left, right = _borders(d, wide)
-    kernel = _kernel(
-        backend, "conv",
-        d | {"OT": tall, "WT": wide, "RT": rows, "LEFT": left, "RIGHT": right,
-             "HAS_BIAS": int(b is not None)},
-    )  # fmt: skip
-    items = y.blocks * filter_tiles * -(-d["OH"] // rows)
-    return backend.launch(kernel, items, x, w, w if b is None else b, y)
+    filters, channels = d["F"] // d["G"], d["C"] // d["G"]
+    window = d["KH"] * d["KW"] * channels
+    d = d | {"HAS_BIAS": int(b is not None)}
+
+    def stage(shape: Shape, blocks: int) -> Stage:
+        tall, wide = shape
+        tiles = d["G"] * -(-filters // tall)
+        rows = min(
+            max(_WORK // (d["OW"] * tall * window), 1),
+            max(y.blocks * tiles * d["OH"] // _ITEMS, 1),
+            d["OH"],
+        )
+        left, right = _borders(d, wide)
+        tile = {"OT": tall, "WT": wide, "RT": rows, "LEFT": left, "RIGHT": right}
+        items = blocks * tiles * -(-d["OH"] // rows)
+        kernel = _kernel(backend, "conv", d | tile)
+        return backend.launch(kernel, items, x, w, w if b is None else b, y)
+
+    shapes = _tiles(_few(backend), filters, max(d["OW"] // d["UW"], 1))
+    work = y.blocks * backend.lanes * d["F"] * d["OH"] * d["OW"] * window
+    shape = _fastest(backend, "conv", d, shapes, stage, y.blocks, work)
+    return stage(shape, y.blocks)
 
 
-def _registers(backend: OpenCL) -> int:
-    """Return how many vector registers the device has: a tile fills 3 of 4."""
-    return backend.tile * 4 // 3
+def _fastest(
+    backend: OpenCL,
+    name: str,
+    definitions: dict[str, int],
+    shapes: list[Shape],
+    stage: Callable[[Shape, int], Stage],
+    units: int,
+    work: int,
+) -> Shape:
+    """Return the shape of a tile that is the fastest on this device.
+
+    stage(shape, u) computes the first u of `units`, which are `work` multiply-adds. A
+    launch that is small takes the first shape: to compile others would cost more than
+    they could save.
+    """
+    if work < _TUNED:
+        return shapes[0]
+    part = max(min(units * _SAMPLE // work, units), 1)
+
+    def prepare(shape: Shape) -> Callable[[], None]:
+        return in_order([stage(shape, part), backend.finish])
+
+    sizes = (f"{key}={value}" for key, value in definitions.items())
+    return backend.tuning.choose(" ".join([name, *sizes]), shapes, prepare)
 
 
-def _tile(registers: int, filters: int, columns: int) -> tuple[int, int]:
-    """Return (filters, columns) of a tile of results.
+def _few(backend: OpenCL) -> int:
+    """Return how many results fit beside operands that are compiled one by one."""
+    return backend.tile * 5 // 6
 
-    Of all shapes whose results have room in the registers, beside a row of one factor
-    and one number of the other: the one that takes the fewest cycles by this account.
-    Each product waits for the one before it in its sum, each load costs half a product,
-    and where tiles overlap, they compute twice.
+
+def _tiles(most: int, filters: int, columns: int) -> list[Shape]:
+    """Return (filters, columns) of tiles of results, the likeliest to be fast first.
+
+    That is, of all shapes of at most `most` results the one that takes the fewest
+    cycles by this account: each product waits for the one before it in its sum, loads
+    cost as much as products, and where tiles overlap, they compute twice. Behind it
+    follow others that are good by this account, to be measured.
     """
 
-    def cycles(shape: tuple[int, int]) -> float:
+    def cycles(shape: Shape) -> float:
         tall, wide = shape
         tiles = -(-filters // tall) * -(-columns // wide)
-        return tiles * (max(tall * wide, _CHAINS) + 0.5 * (tall + wide))
+        return tiles * (max(tall * wide, _CHAINS) + tall + wide)
 
     shapes = [
         (tall, wide)
-        for tall in range(filters, 0, -1)
-        for wide in range(1, columns + 1)
-        if (tall + 1) * wide < registers
+        for tall in range(min(filters, most), 0, -1)
+        for wide in range(1, min(columns, most // tall) + 1)
     ]
-    return min(shapes, key=cycles)
+    return sorted(shapes, key=cycles)[:_SHAPES]
 
 
 def _borders(d: dict[str, int], wide: int) -> tuple[int, int]:
@@ -191,30 +225,30 @@ def _direct_weights(
     count = math.prod(dw.shape) + (0 if db is None else g.filters)
     shards, each, parts, rows = _shards(x.blocks, g.out_height, count)
     partial = backend.flat(shards * count)
+    numbers = tuple(map(np.uint32, (x.blocks, each, parts, rows)))
     filters = g.filters // g.groups
+    definitions = _definitions(g) | {"HAS_BIAS": int(db is not None)}
+
+    def stage(shape: Shape, shards: int) -> Stage:
+        tall, wide = shape
+        left, right = _borders(definitions, 1)
+        if g.out_width * tall * wide <= _UNROLLED:
+            left, right = g.out_width, 0
+        tile = {"OT": tall, "VT": wide, "LEFT": left, "RIGHT": right}
+        items = shards * g.groups * -(-filters // tall)
+        kernel = _kernel(backend, "conv_weights", definitions | tile)
+        return backend.launch(kernel, items, x, dy, partial, *numbers)
+
+    # A tile is as wide as the kernel, or takes several channels of one that is narrow.
     columns = g.kernel[1] if g.kernel[1] > 1 else g.channels // g.groups
-    definitions = _definitions(g)
-    left, right = _borders(definitions, 1)
-    # Columns at a border are compiled one by one; then a register must be left free.
-    spare = 1 if left + right else 0
-    tall, wide = _tile(_registers(backend) - spare, filters, columns)
-    if g.out_width * tall * wide <= _UNROLLED:
-        left, right = g.out_width, 0
-    definitions |= {
-        "OT": tall, "VT": wide, "LEFT": left, "RIGHT": right,
-        "HAS_BIAS": int(db is not None),
-    }  # fmt: skip
-    return in_order([
-        backend.launch(
-            _kernel(backend, "conv_weights", definitions),
-            shards * g.groups * -(-filters // tall), x, dy, partial,
-            *map(np.uint32, (x.blocks, each, parts, rows)),
-        ),
-        backend.launch(
-            _kernel(backend, "conv_sum_shards", definitions), -(-count // 256),
-            partial, dw, dw if db is None else db, np.uint32(shards),
-        ),
-    ])  # fmt: skip
+    most = _few(backend) if any(_borders(definitions, 1)) else backend.tile
+    shapes = _tiles(most, filters, columns)
+    work = x.blocks * backend.lanes * g.out_height * g.out_width * math.prod(dw.shape)
+    shape = _fastest(backend, "conv_weights", definitions, shapes, stage, shards, work)
+    ends = _kernel(backend, "conv_sum_shards", definitions | {"OT": 1})
+    items, bias = -(-count // 256), dw if db is None else db
+    sums = backend.launch(ends, items, partial, dw, bias, np.uint32(shards))
+    return in_order([stage(shape, shards), sums])
 
 
 def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:

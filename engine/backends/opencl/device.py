@@ -24,11 +24,12 @@ def list_devices() -> list[tuple[str, str, str, int]]:
     return found
 
 
-def open_named(name: str, threads: int | None) -> OpenCL:
+def open_named(name: str, threads: int | None, *, tune: bool = True) -> OpenCL:
     """Return the backend of "opencl", "opencl:P" or "opencl:P:D".
 
     P and D are numbers or parts of names (any case). "opencl" alone takes a GPU, else
-    the first device. `threads` limits a CPU device to that many of its compute units.
+    the first device. `threads` limits a CPU device to that many of its compute units;
+    tune: measure which tiles are the fastest, or read what was measured before.
 
     Raises: DeviceError if nothing fits, or a CPU device cannot be limited.
     """
@@ -52,7 +53,7 @@ def open_named(name: str, threads: int | None) -> OpenCL:
     if not wanted:
         fitting.sort(key=lambda entry: not entry[2].type & cl.device_type.GPU)
     p, d, device = fitting[0]
-    return OpenCL(_limited(device, threads), f"opencl:{p}:{d}")
+    return OpenCL(_limited(device, threads), f"opencl:{p}:{d}", tune=tune)
 
 
 def _limited(device: cl.Device, threads: int | None) -> cl.Device:
