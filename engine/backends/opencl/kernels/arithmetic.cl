@@ -9,12 +9,12 @@
 
 #define CHUNK 64
 #define BEGIN (get_global_id(0) * CHUNK)
-#define END min(BEGIN + CHUNK, (size_t)count)
+#define END (BEGIN + CHUNK < count ? BEGIN + CHUNK : (size_t)count)
 
 KERNEL clip_forward(IN x, OUT y, const float low, const float high, const ulong count) {
     for (size_t i = BEGIN; i < END; i++) {
-        const vec above = select(x[i], (vec)low, x[i] < (vec)low); /* NaN stays NaN */
-        const vec value = select(above, (vec)high, above > (vec)high);
+        const vec above = x[i] < low ? (vec)low : x[i]; /* NaN stays NaN */
+        const vec value = above > high ? (vec)high : above;
         y[i] = value + (x[i] - x[i]); /* NaN for an infinity that a limit would hide */
     }
 }
@@ -22,7 +22,7 @@ KERNEL clip_forward(IN x, OUT y, const float low, const float high, const ulong 
 KERNEL clip_backward(IN y, IN dy, OUT dx, const float low, const float high,
                      const ulong count) {
     for (size_t i = BEGIN; i < END; i++)
-        dx[i] = select(ZERO, dy[i], y[i] > (vec)low & y[i] < (vec)high);
+        dx[i] = (y[i] > low & y[i] < high) ? dy[i] : ZERO;
 }
 
 /* w and b have `numbers` numbers; b is read where with_bias is 1. */
@@ -48,8 +48,9 @@ KERNEL scale_weights(IN x, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db, const uint num
     for (size_t block = 0; block < blocks; block++) {
         const size_t first = (block * numbers + k) * each;
         for (size_t begin = first; begin < first + each; begin += CHUNK) {
+            const size_t end = min(begin + CHUNK, first + each);
             vec products = ZERO, sum = ZERO;
-            for (size_t i = begin; i < min(begin + CHUNK, first + each); i++) {
+            for (size_t i = begin; i < end; i++) {
                 products += dy[i] * x[i];
                 sum += dy[i];
             }
@@ -79,8 +80,9 @@ KERNEL multiply_sum(IN a, IN b, OUT y, const uint each, const uint b_each) {
     const size_t id = get_global_id(0), first = id * each;
     vec total = ZERO;
     for (uint begin = 0; begin < each; begin += CHUNK) {
+        const uint end = min(begin + CHUNK, each);
         vec sum = ZERO;
-        for (uint i = begin; i < min(begin + CHUNK, each); i++)
+        for (uint i = begin; i < end; i++)
             sum += a[first + i] * b[b_each == 1 ? first + i : id];
         total += sum;
     }
