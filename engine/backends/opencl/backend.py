@@ -326,7 +326,8 @@ class OpenCL(Backend):
     def copy_features(self, x, x_begin, y, y_begin, count):
         kernel = self._elementwise("copy_features")
         numbers = (x_begin, x.features, y_begin, y.features, count)
-        return self.launch(kernel, x.blocks, x, y, *map(np.uint32, numbers))
+        items = x.blocks * -(-count // _CHUNK)
+        return self.launch(kernel, items, x, y, *map(np.uint32, numbers))
 
     def loss(self, kind, z, t, dz, losses, scale):
         outputs = z.features

@@ -27,6 +27,11 @@ MERGES = [
         {"concat": {}, "inputs": ["a", "input", "b"]},
         "flatten",
     )),
+    Case("concat-wide", (3, 7, 9), (
+        {"activation": "tanh", "name": "a"},
+        {"concat": {}, "inputs": ["a", "input"]},
+        "flatten",
+    ), n=9),
     Case("concat-vectors", (7,), (
         {"activation": "tanh", "name": "a"},
         {"concat": {}, "inputs": ["input", "a"]},

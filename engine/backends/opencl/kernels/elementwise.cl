@@ -49,11 +49,14 @@ KERNEL add(__global const vec *a, IN b, __global vec *y, const ulong count) {
     for (size_t i = begin; i < end; i++) y[i] = a[i] + b[i];
 }
 
-/* One work-item: one block of samples. */
+/* Of each sample the features x_begin ... become y_begin ...; a chunk is one block's. */
 KERNEL copy_features(IN x, OUT y, const uint x_begin, const uint x_features,
                      const uint y_begin, const uint y_features, const uint count) {
-    const size_t block = get_global_id(0);
+    const uint parts = (count + CHUNK - 1) / CHUNK;
+    const size_t block = get_global_id(0) / parts;
+    const uint begin = get_global_id(0) % parts * CHUNK;
+    const uint end = min(begin + CHUNK, count);
     x += block * x_features + x_begin;
     y += block * y_features + y_begin;
-    for (size_t i = 0; i < count; i++) y[i] = x[i];
+    for (size_t i = begin; i < end; i++) y[i] = x[i];
 }
