@@ -270,32 +270,56 @@ def test_a_step_allocates_nothing_as_large_as_its_columns():
     assert min(peaks) < columns
 
 
+class Convolution:
+    """A convolution on a device, as Winograd's form takes it: y, dx, dw, db."""
+
+    g = ConvGeometry(9, 14, 6, 8, (3, 3), padding=(2, 1), padding_end=(1, 1))
+
+    def __init__(self, device: Threads):
+        draw = np.random.Generator(np.random.PCG64(1)).standard_normal
+        x, dy, w = self.given = [
+            draw(shape, np.float32)
+            for shape in ((7, 9, 14, 6), (7, 8, 15, 6), (8, 9, 3, 3))
+        ]
+        y, dx, dw, db = *map(np.empty_like, (dy, x, w)), np.empty(8, np.float32)
+        self.found = [y, dx, dw, db]
+        self.stages = [
+            device.conv_forward(x, w, None, y, self.g),
+            device.conv_backward_data(dy, w, dx, self.g),
+            device.conv_backward_weights(x, dy, dw, db, self.g),
+        ]
+
+    def results(self) -> list[np.ndarray]:
+        for stage in self.stages:
+            stage()
+        return [array.copy() for array in self.found]
+
+
 @pytest.mark.parametrize("numbers", [1, 1 << 11])
 def test_winograd_in_blocks_of_any_size_is_the_plain_convolution(
     numbers, opened, monkeypatch
 ):
-    """Blocks of single tile rows, and of several samples: y, dx, dw against im2col."""
-    g = ConvGeometry(9, 14, 6, 8, (3, 3), padding=(2, 1), padding_end=(1, 1))
-    assert winograd.fits(g)
-    device = opened("threads")
-    draw = np.random.Generator(np.random.PCG64(1)).standard_normal
-    x, dy, w = (
-        draw(shape, np.float32)
-        for shape in ((7, 9, 14, 6), (7, 8, 15, 6), (8, 9, 3, 3))
-    )
-
-    def results() -> list[np.ndarray]:
-        y, dx, dw, db = *map(np.empty_like, (dy, x, w)), np.empty(8, np.float32)
-        device.conv_forward(x, w, None, y, g)()
-        device.conv_backward_data(dy, w, dx, g)()
-        device.conv_backward_weights(x, dy, dw, db, g)()
-        return [y, dx, dw, db]
-
+    """Blocks of single rows of tiles, and of several samples, against im2col."""
+    assert winograd.fits(Convolution.g)
     monkeypatch.setattr(winograd, "_NUMBERS", numbers)
-    ours = results()
+    ours = Convolution(opened("threads")).results()
     monkeypatch.setattr(winograd, "fits", lambda g: False)
-    for array, expected in zip(ours, results(), strict=True):
+    plain = Convolution(opened("threads")).results()
+    for array, expected in zip(ours, plain, strict=True):
         np.testing.assert_allclose(array, expected, atol=1e-5 * abs(expected).max())
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_was_not_finite_leaves_nothing_behind_in_scratch_arrays(opened):
+    convolution = Convolution(opened("threads"))
+    before, given = convolution.results(), [a.copy() for a in convolution.given]
+    for array in convolution.given:
+        array.fill(np.nan)
+    assert all(np.isnan(array).all() for array in convolution.results())
+    for array, values in zip(convolution.given, given, strict=True):
+        array[...] = values
+    for array, expected in zip(convolution.results(), before, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_none_means_the_cores_this_process_may_use():

@@ -44,6 +44,7 @@ class Threads(Reference):
         self.compute_units = self.pool.size
         self._rooms: list[dict[str, np.ndarray]] = [{} for _ in range(self.pool.size)]
         self.masks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.scratch: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
         blas.hold()
         self._release_blas = weakref.finalize(self, blas.release)
 

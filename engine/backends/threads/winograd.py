@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -118,10 +118,6 @@ class _Block:
     reads: list[_Run]
     writes: list[_Run]
 
-    def shape(self, rows: int, channels: int, width: int) -> tuple[int, ...]:
-        """Return the shape of so many rows of each tile."""
-        return rows, channels, self.tiles, self.samples, width
-
 
 def _runs(
     maps: Array, samples: slice, band: slice, rows: int, before: int
@@ -169,38 +165,15 @@ def _blocks(
     return blocks
 
 
-def _read(runs: list[_Run], tiles: Array, width: int) -> None:
-    """Copy the map into tiles (rows, C, tiles, n, ≥ width), 0 beyond the map."""
-    tiles[..., width:] = 0.0
-    inside = chunks.whole_rows(tiles[..., :width])
-    for run in runs:
-        if run.rows.start > 0:
-            tiles[: run.rows.start, :, run.tiles] = 0.0
-        if run.rows.stop < len(tiles):
-            tiles[run.rows.stop :, :, run.tiles] = 0.0
-        np.copyto(inside[run.rows, :, run.tiles], run.part)
-
-
-def _write(tiles: Array, runs: list[_Run], width: int) -> None:
-    """Copy tiles (rows, C, tiles, n, ≥ width) into the map."""
-    inside = chunks.whole_rows(tiles[..., :width])
-    for run in runs:
-        np.copyto(run.part, inside[run.rows, :, run.tiles])
-
-
 def _gap(g: ConvGeometry) -> int:
     """Return how many zeros between rows keep one row's windows off the next row."""
     return max(g.padding[1], g.padding_end[1])
 
 
-def _ringed(
-    backend: Threads, worker: int, purpose: str, shape: tuple[int, ...], gap: int
-) -> tuple[Array, Array]:
-    """Return a worker's scratch array of `shape`, after the whole with zeros around."""
+def _ringed(shape: tuple[int, ...], gap: int) -> tuple[Array, Array]:
+    """Return a row of zeros, and all of it but `gap` at both ends as `shape`."""
     size = math.prod(shape)
-    whole = backend.room(worker, purpose, (size + 2 * gap,))
-    whole[:gap] = 0.0
-    whole[gap + size :] = 0.0
+    whole = np.zeros(size + 2 * gap, np.float32)
     return whole, whole[gap : gap + size].reshape(shape)
 
 
@@ -217,20 +190,74 @@ def _shifted(
     return np.ndarray(shape, whole.dtype, begin, strides=[step * s for s in strides])
 
 
-def _tiles(
-    backend: Threads,
-    worker: int,
-    block: _Block,
-    runs: list[_Run],
-    channels: int,
-    g: ConvGeometry,
-) -> tuple[Array, Array]:
-    """Return what `_ringed` does: the block's tiles, zeros between their rows."""
-    rows, width = 6 if runs is block.reads else 4, g.width + _gap(g)
-    shape = block.shape(rows, channels, width)
-    whole, tiles = _ringed(backend, worker, "tiles", shape, _gap(g))
-    _read(runs, tiles, g.width)
-    return whole, tiles
+class _Tiles:
+    """A block's tiles (rows, C, tiles, n, W + gap); `points` are these as (rows, C L).
+
+    Nobody writes to the zeros between what `read` copies, nor to those around all.
+    """
+
+    def __init__(self, block: _Block, rows: int, channels: int, g: ConvGeometry):
+        shape = rows, channels, block.tiles, block.samples, g.width + _gap(g)
+        self.whole, self.array = _ringed(shape, _gap(g))
+        self.inside = chunks.whole_rows(self.array[..., : g.width])
+        self.points = self.array.reshape(rows, -1)
+        self.places = self.array[0, 0].size
+
+    def read(self, runs: list[_Run]) -> None:
+        """Copy the map into the tiles, 0 beyond the map."""
+        for run in runs:
+            if run.rows.start > 0:
+                self.array[: run.rows.start, :, run.tiles] = 0.0
+            if run.rows.stop < len(self.array):
+                self.array[run.rows.stop :, :, run.tiles] = 0.0
+            np.copyto(self.inside[run.rows, :, run.tiles], run.part)
+
+    def write(self, runs: list[_Run]) -> None:
+        """Copy the tiles into the map."""
+        for run in runs:
+            np.copyto(run.part, self.inside[run.rows, :, run.tiles])
+
+
+class _Forward:
+    """A worker's scratch arrays for y: tiles of x, V, U V, tiles of y."""
+
+    def __init__(self, block: _Block, g: ConvGeometry):
+        self.x = _Tiles(block, 6, g.channels, g)
+        across, numbers = g.kernel[1], self.x.points.shape[1]
+        shape, strides = (across, 6, numbers), (1, numbers, 1)
+        self.windows = _shifted(self.x.whole, shape, strides, g)
+        v = np.empty((6, across, numbers), np.float32)
+        self.v, self.v_by_column = v.reshape(6, -1, self.x.places), v.swapaxes(0, 1)
+        self.products = np.empty((6, g.filters, self.x.places), np.float32)
+        self.y = _Tiles(block, 4, g.filters, g)
+
+
+class _Weights:
+    """A worker's scratch arrays for dw: tiles of x and dy, V, A dy, their product."""
+
+    def __init__(self, block: _Block, g: ConvGeometry):
+        self.x = _Tiles(block, 6, g.channels, g)
+        self.dy = _Tiles(block, 4, g.filters, g)
+        numbers, places = self.x.points.shape[1], self.x.places
+        whole, self.v = _ringed(self.x.points.shape, _gap(g))
+        shape, strides = (6, g.kernel[1], g.channels, places), (numbers, 1, places, 1)
+        self.windows = _shifted(whole, shape, strides, g)
+        self.points = np.empty((6, 1, g.filters, places), np.float32)
+        self.product = np.empty((*shape[:3], g.filters), np.float32)
+
+
+def _scratch(
+    backend: Threads, kind: type, blocks: list[_Block], g: ConvGeometry
+) -> dict[tuple[int, int, int], Any]:
+    """Return (tiles, samples, worker) -> scratch arrays; equal stages share them."""
+    kept = {}
+    for block in blocks:
+        for worker in range(backend.pool.size):
+            key = block.tiles, block.samples, worker
+            if key not in kept:
+                shared = backend.scratch.get((kind, g, key)) or kind(block, g)
+                kept[key] = backend.scratch[kind, g, key] = shared
+    return kept
 
 
 def forward(
@@ -239,26 +266,22 @@ def forward(
     """Return the stage y = conv(x, w) + b."""
     points, transform = _filter_points(backend, w)
     bias = None if b is None else b.reshape(-1, 1, 1, 1)
-
-    def run(block: _Block, worker: int) -> None:
-        whole, tiles = _tiles(backend, worker, block, block.reads, g.channels, g)
-        numbers, places = tiles[0].size, tiles[0, 0].size
-        windows = _shifted(whole, (g.kernel[1], 6, numbers), (1, numbers, 1), g)
-        v = backend.room(worker, "points", (6, g.kernel[1], numbers))
-        np.matmul(_B.T, windows, out=v.swapaxes(0, 1))
-        products = backend.room(worker, "products", (6, g.filters, places))
-        np.matmul(points, v.reshape(6, -1, places), out=products)
-        shape = block.shape(4, g.filters, tiles.shape[-1])
-        out = backend.room(worker, "tiles", shape)
-        np.matmul(_A.T, products.reshape(6, -1), out=out.reshape(4, -1))
-        if bias is not None:
-            out += bias
-        _write(out, block.writes, g.width)
-
     most, unpacked = _NUMBERS // (6 * g.channels), _UNPACKED // w.size * 3
     if g.width + _gap(g) <= unpacked:
         most = min(most, unpacked)
     blocks = _blocks(slice(0, len(x)), x, y, g, most)
+    scratch = _scratch(backend, _Forward, blocks, g)
+
+    def run(block: _Block, worker: int) -> None:
+        room = scratch[block.tiles, block.samples, worker]
+        room.x.read(block.reads)
+        np.matmul(_B.T, room.windows, out=room.v_by_column)
+        np.matmul(points, room.v, out=room.products)
+        np.matmul(_A.T, room.products.reshape(6, -1), out=room.y.points)
+        if bias is not None:
+            room.y.array += bias
+        room.y.write(block.writes)
+
     return in_order([transform, backend.stage(run, blocks)])
 
 
@@ -289,17 +312,20 @@ def backward_weights(
         _blocks(part, x, dy, g, places) for part in chunks.cut_work(len(x), work, most)
     ]
     sums = np.empty((len(pieces), *shape), np.float32)
+    scratch = _scratch(backend, _Weights, list(chain(*pieces)), g)
 
     def run(numbered: tuple[int, list[_Block]], worker: int) -> None:
         number, blocks = numbered
         total = sums[number]
         total.fill(0.0)
         for block in blocks:
-            v = _input_points(backend, worker, block, g)
-            points = _gradient_points(backend, worker, block, g)
-            product = backend.room(worker, "product", shape)
-            np.matmul(v, points, out=product)
-            np.add(total, product, out=total)
+            room = scratch[block.tiles, block.samples, worker]
+            room.x.read(block.reads)
+            np.matmul(_B.T, room.x.points, out=room.v)
+            room.dy.read(block.writes)
+            np.matmul(_A, room.dy.points, out=room.points.reshape(6, -1))
+            np.matmul(room.windows, room.points.swapaxes(2, 3), out=room.product)
+            np.add(total, room.product, out=total)
 
     target = dw.transpose(2, 3, 1, 0)
     ordered = np.empty(target.shape, np.float32)
@@ -311,25 +337,3 @@ def backward_weights(
         np.copyto(target, ordered)
 
     return in_order([backend.stage(run, list(enumerate(pieces))), combine])
-
-
-def _input_points(
-    backend: Threads, worker: int, block: _Block, g: ConvGeometry
-) -> Array:
-    """Return V of a block of x (6, kw, C, L)."""
-    _, tiles = _tiles(backend, worker, block, block.reads, g.channels, g)
-    numbers, places = tiles[0].size, tiles[0, 0].size
-    whole, v = _ringed(backend, worker, "points", (6, numbers), _gap(g))
-    np.matmul(_B.T, tiles.reshape(6, -1), out=v)
-    shape = 6, g.kernel[1], g.channels, places
-    return _shifted(whole, shape, (numbers, 1, places, 1), g)
-
-
-def _gradient_points(
-    backend: Threads, worker: int, block: _Block, g: ConvGeometry
-) -> Array:
-    """Return A dy of a block (6, 1, L, F)."""
-    _, tiles = _tiles(backend, worker, block, block.writes, g.filters, g)
-    points = backend.room(worker, "products", (6, 1, g.filters, tiles[0, 0].size))
-    np.matmul(_A, tiles.reshape(4, -1), out=points.reshape(6, -1))
-    return points.swapaxes(2, 3)
