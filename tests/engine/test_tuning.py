@@ -24,6 +24,9 @@ GEOMETRIES = {
     "inside": ConvGeometry(6, 12, 17, 5, (5, 4)),
     "dilation": ConvGeometry(4, 13, 19, 6, (3, 3), (1, 2), (2, 4), (2, 4), (2, 3)),
     "groups": ConvGeometry(6, 9, 11, 12, (5, 5), (1, 1), (2, 2), (2, 2), groups=3),
+    "depthwise": ConvGeometry(
+        4, 8, 107, 4, (3, 3), padding=(1, 1), padding_end=(1, 1), groups=4
+    ),
     "1x1": ConvGeometry(11, 7, 9, 13, (1, 1)),
 }
 

@@ -122,7 +122,7 @@ def _convolve(
             max(y.blocks * tiles * d["OH"] // _ITEMS, 1),
             d["OH"],
         )
-        left, right = _borders(d, wide)
+        left, right = _borders(d, wide) or (0, 0)
         tile = {"OT": tall, "WT": wide, "RT": rows, "LEFT": left, "RIGHT": right}
         items = blocks * tiles * -(-d["OH"] // rows)
         kernel = _kernel(backend, "conv", d | tile)
@@ -187,13 +187,14 @@ def _tiles(most: int, filters: int, columns: int) -> list[Shape]:
     return sorted(shapes, key=cycles)[:_SHAPES]
 
 
-def _borders(d: dict[str, int], wide: int) -> tuple[int, int]:
+def _borders(d: dict[str, int], wide: int) -> tuple[int, int] | None:
     """Return how many tiles of a row meet its left and its right border.
 
-    (0, 0) if they are too many, or columns differ in what they use of the kernel.
+    None if they are too many to be compiled one by one, or if columns differ in what
+    they use of the kernel.
     """
     if d["UW"] > 1:
-        return 0, 0
+        return None
     reach = (d["KW"] - 1) * d["DW"]
     low, high = d["PL"] - min(reach, 0), max(reach, 0) - d["PL"]
     begins = [min(i, d["OW"] - wide) for i in range(0, d["OW"], wide)]
@@ -206,7 +207,25 @@ def _borders(d: dict[str, int], wide: int) -> tuple[int, int]:
         left, right = inside[0], len(begins) - 1 - inside[-1]
     else:
         left, right = len(begins), 0
-    return (left, right) if left + right <= _BORDERS else (0, 0)
+    return (left, right) if left + right <= _BORDERS else None
+
+
+def _columns(d: dict[str, int], most: int, products: int) -> tuple[int, int, int]:
+    """Return (parts, left, right) of the weights' sum over a row's columns.
+
+    parts: into how many a sum is split, that a tile of `products` weights keeps the
+    multiply-add units busy; left and right: columns to be compiled one by one, such
+    that what is left between is a multiple of parts.
+    """
+    borders = _borders(d, 1)
+    if borders is None:
+        return 1, 0, 0
+    parts = 1
+    if products < _CHAINS:
+        parts = min(-(-_CHAINS // products), most // products)
+    left = min(-(-borders[0] // parts) * parts, d["OW"])
+    middle = max(d["OW"] - left - borders[1], 0) // parts * parts
+    return parts, left, d["OW"] - left - middle
 
 
 def _direct_weights(
@@ -228,20 +247,23 @@ def _direct_weights(
     numbers = tuple(map(np.uint32, (x.blocks, each, parts, rows)))
     filters = g.filters // g.groups
     definitions = _definitions(g) | {"HAS_BIAS": int(db is not None)}
+    # A tile is as wide as the kernel, or takes several channels of one that is narrow.
+    columns = g.kernel[1] if g.kernel[1] > 1 else g.channels // g.groups
+    split, *borders = _columns(definitions, backend.tile, filters * columns)
 
     def stage(shape: Shape, shards: int) -> Stage:
         tall, wide = shape
-        left, right = _borders(definitions, 1)
+        left, right = borders
         if g.out_width * tall * wide <= _UNROLLED:
             left, right = g.out_width, 0
-        tile = {"OT": tall, "VT": wide, "LEFT": left, "RIGHT": right}
+        tile = {
+            "OT": tall, "VT": wide, "LEFT": left, "RIGHT": right, "SPLIT": split,
+        }  # fmt: skip
         items = shards * g.groups * -(-filters // tall)
         kernel = _kernel(backend, "conv_weights", definitions | tile)
         return backend.launch(kernel, items, x, dy, partial, *numbers)
 
-    # A tile is as wide as the kernel, or takes several channels of one that is narrow.
-    columns = g.kernel[1] if g.kernel[1] > 1 else g.channels // g.groups
-    most = _few(backend) if any(_borders(definitions, 1)) else backend.tile
+    most = _few(backend) if any(borders) else backend.tile
     shapes = _tiles(most, filters, columns)
     work = x.blocks * backend.lanes * g.out_height * g.out_width * math.prod(dw.shape)
     shape = _fastest(backend, "conv_weights", definitions, shapes, stage, shards, work)

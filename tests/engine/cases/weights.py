@@ -51,6 +51,8 @@ CONVOLUTIONS = [
     _conv("groups", [4, 6, 5], filters=6, kernel=3, groups=2, padding=1),
     _conv("groups-stride", [6, 7, 6], filters=3, kernel=3, groups=3, stride=2),
     _conv("depthwise", [5, 7, 6], filters=5, kernel=3, groups=5, padding="same"),
+    _conv("depthwise-wide", [2, 4, 107], filters=2, kernel=3, groups=2, padding=1),
+    _conv("padding-far", [2, 5, 6], kernel=3, padding=6),
     _conv("depthwise-twofold", [3, 7, 6], filters=6, kernel=5, groups=3, padding=2),
     _conv("1-to-1", [1, 6, 5], filters=1, kernel=3),
     _conv("17-to-17", [17, 5, 4], filters=17, kernel=3, padding=1),

@@ -21,6 +21,6 @@ KERNEL conv_bias(IN dy, NUMBERS_OUT db, const uint blocks) {
     const size_t f = get_global_id(0);
     vec sum = ZERO;
     for (size_t block = 0; block < blocks; block++)
-        for (size_t i = 0; i < OH * OW; i++) sum += dy[(block * F + f) * OH * OW + i];
+        sum += sum_of(dy + (block * F + f) * OH * OW, OH * OW);
     db[f] = lane_sum(sum);
 }

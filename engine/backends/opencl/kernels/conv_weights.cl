@@ -2,13 +2,18 @@
 
    One work-item: OT filters of one shard of the sum over samples and output rows; for
    each (c, u) tiles of OT × VT weights, each the sum over (block, oh, ow) in that order.
-   `conv_sum_shards` adds the shards in order. */
+   `conv_sum_shards` adds the shards in order. Where a tile has so few weights that each
+   product would wait for the one before it, each sum is SPLIT by ow % SPLIT. */
 
 #ifndef OT
 #define OT 4      /* filters a work-item holds */
 #endif
 #ifndef VT
 #define VT 3      /* columns of the kernel, or channels, it holds */
+#endif
+
+#ifndef SPLIT
+#define SPLIT 1   /* parts of each sum, by the geometry alone */
 #endif
 
 /* What VT weights in a row of a tile are: of neighbouring columns of the kernel, or of
@@ -42,11 +47,13 @@ INLINE column_weights(vec acc[OT][VT], IN row, IN d, const int v, const int ow,
 INLINE tile_weights(IN x, IN dy, NUMBERS_OUT partial, const int c, const int u,
                     const int v, const size_t block0, const size_t block1,
                     const int oh0, const int oh1) {
-    vec acc[OT][VT];
+    vec acc[SPLIT][OT][VT];
 #pragma unroll
-    for (int o = 0; o < OT; o++)
+    for (int s = 0; s < SPLIT; s++)
 #pragma unroll
-        for (int t = 0; t < VT; t++) acc[o][t] = ZERO;
+        for (int o = 0; o < OT; o++)
+#pragma unroll
+            for (int t = 0; t < VT; t++) acc[s][o][t] = ZERO;
     for (size_t block = block0; block < block1; block++)
         for (int oh = oh0; oh < oh1; oh++) {
             const int ih = oh * SH + u * DH - PT;
@@ -54,23 +61,31 @@ INLINE tile_weights(IN x, IN dy, NUMBERS_OUT partial, const int c, const int u,
             IN row = x + ((block * C + c) * H + ih) * W;
             IN d = dy + (block * F * OH + oh) * OW;
 #pragma unroll
-            for (int ow = 0; ow < LEFT; ow++) column_weights(acc, row, d, v, ow, 0);
-            for (int ow = LEFT; ow < OW - RIGHT; ow++) {
-                if (LEFT + RIGHT > 0 || (ow * SW >= LOW && ow * SW + HIGH < W))
-                    column_weights(acc, row, d, v, ow, 1);
-                else
-                    column_weights(acc, row, d, v, ow, 0);
-            }
+            for (int ow = 0; ow < LEFT; ow++)
+                column_weights(acc[ow % SPLIT], row, d, v, ow, 0);
+            for (int ow = LEFT; ow < OW - RIGHT; ow += SPLIT)
+#pragma unroll
+                for (int s = 0; s < SPLIT; s++) {
+                    const int iw = (ow + s) * SW;
+                    if (LEFT + RIGHT > 0 || (iw >= LOW && iw + HIGH < W))
+                        column_weights(acc[s], row, d, v, ow + s, 1);
+                    else
+                        column_weights(acc[s], row, d, v, ow + s, 0);
+                }
 #pragma unroll
             for (int ow = OW - RIGHT; ow < OW; ow++)
-                column_weights(acc, row, d, v, ow, 0);
+                column_weights(acc[ow % SPLIT], row, d, v, ow, 0);
         }
 #pragma unroll
     for (int o = 0; o < OT; o++)
 #pragma unroll
-        for (int t = 0; t < VT; t++)
+        for (int t = 0; t < VT; t++) {
+            vec sum = acc[0][o][t];
+#pragma unroll
+            for (int s = 1; s < SPLIT; s++) sum += acc[s][o][t];
             partial[((o * CG + c + t * C_STEP) * KH + u) * KW + v + t * V_STEP] =
-                lane_sum(acc[o][t]);
+                lane_sum(sum);
+        }
 }
 
 /* Shard s takes the blocks from s / parts · blocks_each on, and of their output rows
@@ -98,13 +113,10 @@ KERNEL conv_weights(IN x, IN dy, NUMBERS_OUT partial, const uint blocks,
                              V_STEP ? LEAST(v, KW - VT) : 0, block0, block1, oh0, oh1);
     }
     if (!HAS_BIAS) return;
-    vec sum[OT];
-#pragma unroll
-    for (int o = 0; o < OT; o++) sum[o] = ZERO;
-    for (size_t block = block0; block < block1; block++)
-        for (int i = oh0 * OW; i < oh1 * OW; i++)
-#pragma unroll
-            for (int o = 0; o < OT; o++) sum[o] += dy[(block * F + o) * OH * OW + i];
-#pragma unroll
-    for (int o = 0; o < OT; o++) partial[weights + f + o] = lane_sum(sum[o]);
+    for (int o = 0; o < OT; o++) {
+        vec sum = ZERO;
+        for (size_t block = block0; block < block1; block++)
+            sum += sum_of(dy + (block * F + o) * OH * OW + oh0 * OW, (oh1 - oh0) * OW);
+        partial[weights + f + o] = lane_sum(sum);
+    }
 }
