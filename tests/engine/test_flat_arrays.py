@@ -59,4 +59,7 @@ def test_guard_looks_at_every_gradient_and_no_further(value, device):
             losses = device.empty(3, (1,))
             device.guard(flat(device, values), size, losses)()
             found = np.isnan(device.get(losses)[:, 0])
+            fault = np.isnan(device.get_flat(device.fault))
+            device.put_flat(device.fault, np.zeros(1))  # or nothing is learned any more
             assert list(found) == [at < size, False, False], (size, at)
+            assert list(fault) == [at < size], (size, at)
