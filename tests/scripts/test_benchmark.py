@@ -24,6 +24,10 @@ from scripts.lib.speed.works import choose, read_benchmarks, read_works
 
 ROOT = Path(__file__).parents[2]
 WORKS = read_works(ROOT / "config")
+NEEDS_OPENCL = pytest.mark.skipif(
+    not any(device.id.startswith("opencl") for device in engine.devices()),
+    reason="no OpenCL device",
+)
 WITH_STEPS = [name for name, work in WORKS.items() if work.spec is not None]
 
 
@@ -141,6 +145,14 @@ def test_of_seconds_and_memory_less_is_better():
     assert (row["goal"], row["reached"]) == ("<= 0.3", "yes")
 
 
+def test_what_a_busy_machine_gave_is_not_believed():
+    busy = dataclasses.replace(TURNS, said="0 of 21 rounds were quiet")
+    found = measure.Found("samples/s", busy, [90.0], {"torch-eager": [10.0]})
+    row = benchmark.row(WORKS["vgg08"], 2, found)
+    assert (row["ratio"], row["reached"], row["quiet"]) == ("9.00", "", "no")
+    assert row["note"] == "0 of 21 rounds were quiet"
+
+
 def test_without_a_peer_nothing_is_reached():
     row = line("vgg08", "samples/s", [100.0], {}, notes=["no torch here"])
     assert row["ours"] == "100"
@@ -238,7 +250,7 @@ def test_pytorch_is_given_the_same_network(name):
 
 
 @pytest.mark.compare
-@pytest.mark.filterwarnings("default::DeprecationWarning")  # Keras's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras's own
 @pytest.mark.parametrize("name", ["ignet2-keras", "keras-style-keras"])
 def test_keras_is_given_the_same_network(name):
     keras_side = pytest.importorskip(
@@ -266,6 +278,7 @@ def measured(folder, *arguments) -> list[dict[str, str]]:
     return rows
 
 
+@NEEDS_OPENCL
 @pytest.mark.compare
 def test_a_small_work_is_measured(tmp_path):
     pytest.importorskip("torch", reason="make compare brings PyTorch")
@@ -278,10 +291,23 @@ def test_a_small_work_is_measured(tmp_path):
     assert (row["peer"], row["rounds"]) == ("torch-eager", "7")
 
 
+@NEEDS_OPENCL
 def test_the_import_is_measured_without_any_peer(tmp_path):
     (row,) = measured(tmp_path, "--works", "import-engine")
     assert 0 < float(row["ours"]) < 60
     assert (row["unit"], row["peer"], row["rounds"]) == ("s", "", "7")
+
+
+@NEEDS_OPENCL
+@pytest.mark.parametrize(("name", "folders"), [("cold", 3), ("warm", 1)])
+def test_the_first_step_keeps_its_kernels_apart(name, folders, tmp_path, monkeypatch):
+    """`cold` compiles into a new folder each time, `warm` finds what was compiled."""
+    monkeypatch.setattr(measure.tempfile, "tempdir", str(tmp_path))
+    with measure.processes(WORKS[f"first-step-{name}"], 1) as run:
+        assert all(0 < run() < 60 for _ in range(2))
+        kept = [path for path in tmp_path.rglob("pocl") if any(path.iterdir())]
+        assert len(kept) == folders
+    assert not any(tmp_path.iterdir())
 
 
 class Nobody:

@@ -137,14 +137,14 @@ def _torch_convolution(module, x, work: Work) -> Runner:
 
     (conv,) = module.modules_.values()
     wanted = [work.what == "data", work.what == "weights", False]
-    dy = torch.ones_like(conv(x)).contiguous(memory_format=torch.channels_last)
+    dy = torch.ones_like(conv(x))  # in the order of x
 
     def run(steps: int) -> None:
         with torch.no_grad():
             for _ in range(steps):
                 torch.ops.aten.convolution_backward(
-                    dy, x, conv.weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
-                    wanted,
+                    dy, x, conv.weight, None, conv.stride, conv.padding, conv.dilation,
+                    False, [0, 0], conv.groups, wanted,
                 )  # fmt: skip
 
     return run
