@@ -19,6 +19,9 @@ _LEAST_CHANNELS, _LEAST_CHANNELS_WEIGHTS = 8, 16
 _MOST_BLOCK = 32
 # Tiles that are transformed at a time before their products are summed.
 _TILES = 2
+# The portion of the device's local memory, as large as a core's cache on a CPU, that
+# the transformed tiles may take.
+_CACHED = 0.6
 # Shards of the tiles: enough for the device's cores; and how many tiles make it worth
 # while to begin one.
 _SHARDS, _LEAST_TILES = 16, 8
@@ -105,7 +108,7 @@ def backward_weights(
     wide = _largest_divisor(channels // backend.lanes, 2)
     definitions = _definitions(g) | {
         "OT": _largest_divisor(filters, backend.tile // (1 + wide)), "CT": wide,
-        "FB": filters, "CB": channels, "TT": 1, "TC": _TILES,
+        "FB": filters, "CB": channels, "TT": 1, "TB": 1, "TC": _TILES,
     }  # fmt: skip
     tiles = x.blocks * -(-g.out_width // 4) * -(-g.out_height // 4)
     each = max(-(-tiles // _SHARDS), _LEAST_TILES)
@@ -129,7 +132,8 @@ def backward_weights(
 def _convolve(backend, x, w, b, y, g: ConvGeometry, *, turned: bool) -> Stage:
     tall, tiles = _tile(backend, g)
     definitions = _definitions(g) | {
-        "OT": tall, "TT": tiles, "TURNED": int(turned), "HAS_BIAS": int(b is not None),
+        "OT": tall, "TT": tiles, "TB": _at_a_time(backend, g, tiles),
+        "TURNED": int(turned), "HAS_BIAS": int(b is not None),
     }  # fmt: skip
 
     def kernel(name: str):
@@ -169,6 +173,18 @@ def _tile(backend: OpenCL, g: ConvGeometry) -> tuple[int, int]:
         return twice * (1.0 + 0.5 * (tall + tiles) / (tall * tiles))
 
     return min(range(1, min(g.filters, backend.tile // tiles) + 1), key=cost), tiles
+
+
+def _at_a_time(backend: OpenCL, g: ConvGeometry, tiles: int) -> int:
+    """Return how many tiles of a row a work-item transforms before their products.
+
+    The more, the longer are the rows that it reads, and the more products share a
+    filter; but V and M must stay in the cache, beside maps and filters.
+    """
+    vectors = int(_CACHED * backend.local_memory) // (4 * backend.lanes)
+    most = max(vectors // (36 * (g.channels + g.filters) * tiles), 1)
+    row = -(-g.out_width // 4)
+    return tiles * min(most, -(-row // tiles))
 
 
 def _block(count: int, multiple: int) -> int:

@@ -35,6 +35,14 @@ typedef JOIN(uint, LANES) uvec;
 #define NUMBERS_IN __global const float *restrict
 #define NUMBERS_OUT __global float *restrict
 
+/* Ask for the cache line at p, where the compiler can; LINE vectors lie in one. */
+#ifdef __has_builtin
+#if __has_builtin(__builtin_prefetch)
+#define PREFETCH(p) __builtin_prefetch((const void *)(uintptr_t)(p))
+#endif
+#endif
+#define LINE (16 / LANES)
+
 /* Which lanes of a block hold one of the n samples. */
 static inline ivec real_lanes(const size_t block, const uint n) {
     const ivec lane = (ivec)LANE;

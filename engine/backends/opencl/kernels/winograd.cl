@@ -16,18 +16,33 @@
 
    Here x (n, C, H, W) is convolved to y (n, F, OH, OW) with PT, PL zeros above and left;
    tiles lie at rows 4 i and columns 4 j of y, and what reaches beyond the map is 0 (read)
-   or left out (written). V and M lie in __local memory, a few tiles at a time. */
+   or left out (written). V and M lie in __local memory, TB tiles at a time.
+
+   Maps are read a few columns of a few rows at a time, which no processor foresees: so
+   each tile's place on the map that comes next is asked for (`fetch`) long before. */
 
 #define TILES ((OW + 3) / 4)     /* in a row of tiles */
 #define TILE_ROWS ((OH + 3) / 4)
 #define F_TILES ((F + OT - 1) / OT)
 /* From one element k to the next in V and in M: no power of two, or the 36 elements of a
    tile would fall upon the same few places of the cache. */
-#define V_STEP (C * TT + 2)
-#define M_STEP (F * TT + 2)
+#define V_STEP (C * TB + 2)
+#define M_STEP (F * TB + 2)
 
 /* Whether a place of a tile lies on y; known beforehand where tiles fit the map. */
 #define ON_MAP(i, j) (((OH % 4 == 0) | ((i) < OH)) & ((OW % 4 == 0) | ((j) < OW)))
+
+/* Ask for 4 columns of `rows` rows of a map, from row i and column j on. It is a hint:
+   whether they lie on the map, or in memory at all, does not matter. */
+static inline __attribute__((always_inline)) void
+fetch(IN map, const int width, const int i, const int j, const int rows) {
+#ifdef PREFETCH
+#pragma unroll
+    for (int r = 0; r < rows; r++)
+#pragma unroll
+        for (int s = 0; s < 4; s += LINE) PREFETCH(map + (i + r) * width + j + s);
+#endif
+}
 
 /* Bᵀ applied to six vectors. */
 #define INPUT(e, d0, d1, d2, d3, d4, d5)                                                  \
@@ -153,7 +168,7 @@ product(NUMBERS_IN u, __local const vec *v, __local vec *m) {
         for (int t = 0; t < TT; t++) m[o * TT + t] = acc[o][t];
 }
 
-/* One work-item: one row of tiles of a block of samples. */
+/* One work-item: one row of tiles of a block of samples, TB tiles at a time. */
 KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
     __local vec v[36 * V_STEP];
     __local vec m[36 * M_STEP];
@@ -162,27 +177,37 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
     const size_t block = id / TILE_ROWS;
     x += block * C * H * W;
     y += block * F * OH * OW;
-    for (int begin = 0; begin < TILES; begin += TT) {
-        const int first = min(begin, TILES - TT);
+    for (int begin = 0; begin < TILES; begin += TB) {
+        const int count = min(TB, TILES - begin);
         for (size_t c = 0; c < C; c++)
-            for (int t = 0; t < TT; t++) {
-                const int ih = 4 * row - PT, iw = 4 * (first + t) - PL;
-                IN map = x + c * H * W;
-                if (ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W)
-                    input_tile(map, ih, iw, v + c * TT + t, V_STEP, 1);
-                else
-                    input_tile(map, ih, iw, v + c * TT + t, V_STEP, 0);
-            }
+            for (int t = 0; t < count; t += TT)
+                for (int i = 0; i < TT; i++) {
+                    const int tile = min(begin + t, TILES - TT) + i;
+                    const int ih = 4 * row - PT, iw = 4 * tile - PL;
+                    IN map = x + c * H * W;
+                    __local vec *to = v + t * C + c * TT + i;
+                    fetch(map + H * W, W, ih, 4 * tile, 6);
+                    if (ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W)
+                        input_tile(map, ih, iw, to, V_STEP, 1);
+                    else
+                        input_tile(map, ih, iw, to, V_STEP, 0);
+                }
         for (size_t k = 0; k < 36; k++)
             for (size_t tile = 0; tile < F_TILES; tile++) {
                 const size_t f0 = min(tile * OT, (size_t)(F - OT));
-                product(u + (k * F_TILES + tile) * C * OT, v + k * V_STEP,
-                        m + k * M_STEP + f0 * TT);
+                for (int t = 0; t < count; t += TT)
+                    product(u + (k * F_TILES + tile) * C * OT, v + k * V_STEP + t * C,
+                            m + k * M_STEP + t * F + f0 * TT);
             }
         for (size_t f = 0; f < F; f++)
-            for (int t = 0; t < TT; t++)
-                output_tile(m + f * TT + t, M_STEP, HAS_BIAS ? b[f] : 0.0f,
-                            y + f * OH * OW, 4 * row, 4 * (first + t));
+            for (int t = 0; t < count; t += TT)
+                for (int i = 0; i < TT; i++) {
+                    const int tile = min(begin + t, TILES - TT) + i;
+                    OUT map = y + f * OH * OW;
+                    fetch(map + OH * OW, OW, 4 * row, 4 * tile, 4);
+                    output_tile(m + t * F + f * TT + i, M_STEP, HAS_BIAS ? b[f] : 0.0f,
+                                map, 4 * row, 4 * tile);
+                }
     }
 }
 
@@ -306,19 +331,23 @@ KERNEL winograd_weights(IN x, IN dy, NUMBERS_OUT partial, const uint blocks,
             const int ih = oh - PT, iw = ow - PL;
             const int inside = ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W;
             for (size_t c = 0; c < CB; c += LANES) {
-                IN map = x + (block * C + c0 + c) * H * W;
-                for (size_t i = 0; i < LANES; i++)
+                __global const vec *map = x + (block * C + c0 + c) * H * W;
+                for (size_t i = 0; i < LANES; i++, map += H * W) {
+                    fetch(map, W, ih, ow + 4 * TC, 6);
                     if (inside)
-                        input_tile(map + i * H * W, ih, iw, some + i, LANES + 1, 1);
+                        input_tile(map, ih, iw, some + i, LANES + 1, 1);
                     else
-                        input_tile(map + i * H * W, ih, iw, some + i, LANES + 1, 0);
+                        input_tile(map, ih, iw, some + i, LANES + 1, 0);
+                }
                 for (size_t k = 0; k < 36; k++)
                     turn(some + k * (LANES + 1), v + k * T_STEP + t * LANES * CV + c / LANES,
                          CV);
             }
-            for (size_t f = 0; f < FB; f++)
-                gradient_tile(dy + (block * F + f0 + f) * OH * OW, oh, ow,
-                              m + f * TC + t, D_STEP);
+            for (size_t f = 0; f < FB; f++) {
+                IN map = dy + (block * F + f0 + f) * OH * OW;
+                fetch(map, OW, oh, ow + 4 * TC, 4);
+                gradient_tile(map, oh, ow, m + f * TC + t, D_STEP);
+            }
         }
         for (size_t k = 0; k < 36; k++)
             for (size_t f = 0; f < FB; f += OT)
