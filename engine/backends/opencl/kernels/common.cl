@@ -96,3 +96,16 @@ static inline void store_first(const vec v, NUMBERS_OUT p, const size_t count) {
     else
         for (size_t i = 0; i < count; i++) p[i] = ((const float *)&v)[i];
 }
+
+/* Square roots, rounded correctly either way: by an instruction where clang offers it, as
+   the built-in may be a call too. */
+#ifndef __has_builtin
+#define __has_builtin(name) 0
+#endif
+#if __has_builtin(__builtin_elementwise_sqrt)
+#define ROOT(v) __builtin_elementwise_sqrt(v)
+#elif defined(__AVX__) && LANES == 8 && __has_builtin(__builtin_ia32_sqrtps256)
+#define ROOT(v) __builtin_ia32_sqrtps256(v)
+#else
+#define ROOT(v) sqrt(v)
+#endif

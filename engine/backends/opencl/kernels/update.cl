@@ -3,7 +3,7 @@
    Formulas: engine/backends/update.py, whose names the numbers have here. w, dw and what
    the rule keeps (a, b) are flat arrays of `count` floats; a rule that keeps fewer
    touches no more. One work-item: CHUNK elements in a row, each of them by itself.
-   Vectors are spelled out, because no compiler makes any of a loop that calls sqrt.
+   Vectors are spelled out, because no compiler makes any of a loop with a square root.
 
    One of SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, ADAM is defined; KEPT: how many
    arrays it keeps; DECAYS: whether any coefficient of decay is not 0. */
@@ -15,8 +15,10 @@
 static inline void change(vec *w, const vec dw, vec *a, vec *b, const float8 k,
                           const float4 decay) {
 #if DECAYS
-    const vec g = dw + decay.s1 * *w + decay.s0 * sign(*w);
-    const vec kept = *w - (decay.s2 + decay.s3 * fabs(*w)) * *w;
+    const vec size = *w < ZERO ? -*w : *w;
+    const vec sign = (*w > ZERO ? (vec)1.0f : ZERO) - (*w < ZERO ? (vec)1.0f : ZERO);
+    const vec g = dw + decay.s1 * *w + decay.s0 * sign;
+    const vec kept = *w - (decay.s2 + decay.s3 * size) * *w;
 #else
     const vec g = dw;
     const vec kept = *w;
@@ -31,16 +33,16 @@ static inline void change(vec *w, const vec dw, vec *a, vec *b, const float8 k,
     const vec d = k.s2 * (k.s0 * *a + k.s1 * g);
 #elif ADAGRAD /* rate, inside, outside */
     *a += g * g;
-    const vec d = k.s0 * g / (sqrt(*a + k.s1) + k.s2);
+    const vec d = k.s0 * g / (ROOT(*a + k.s1) + k.s2);
 #elif ADADELTA /* rate, rho, rest, epsilon */
     *a = k.s1 * *a + k.s2 * g * g;
-    const vec each = sqrt((*b + k.s3) / (*a + k.s3)) * g;
+    const vec each = ROOT((*b + k.s3) / (*a + k.s3)) * g;
     *b = k.s1 * *b + k.s2 * each * each;
     const vec d = k.s0 * each;
 #elif ADAM /* rate, correction, beta1, rest1, beta2, rest2, inside, outside */
     *a = k.s2 * *a + k.s3 * g;
     *b = k.s4 * *b + k.s5 * g * g;
-    const vec d = k.s0 * *a / (sqrt(k.s1 * *b + k.s6) + k.s7);
+    const vec d = k.s0 * *a / (ROOT(k.s1 * *b + k.s6) + k.s7);
 #endif
     *w = kept - d;
 }
