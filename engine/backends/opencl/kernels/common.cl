@@ -35,11 +35,13 @@ typedef JOIN(uint, LANES) uvec;
 #define NUMBERS_IN __global const float *restrict
 #define NUMBERS_OUT __global float *restrict
 
+#ifndef __has_builtin /* clang's */
+#define __has_builtin(name) 0
+#endif
+
 /* Ask for the cache line at p, where the compiler can; LINE vectors lie in one. */
-#ifdef __has_builtin
 #if __has_builtin(__builtin_prefetch)
 #define PREFETCH(p) __builtin_prefetch((const void *)(uintptr_t)(p))
-#endif
 #endif
 #define LINE (16 / LANES)
 
@@ -99,9 +101,6 @@ static inline void store_first(const vec v, NUMBERS_OUT p, const size_t count) {
 
 /* Square roots, rounded correctly either way: by an instruction where clang offers it, as
    the built-in may be a call too. */
-#ifndef __has_builtin
-#define __has_builtin(name) 0
-#endif
 #if __has_builtin(__builtin_elementwise_sqrt)
 #define ROOT(v) __builtin_elementwise_sqrt(v)
 #elif defined(__AVX__) && LANES == 8 && __has_builtin(__builtin_ia32_sqrtps256)
