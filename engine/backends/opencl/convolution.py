@@ -254,7 +254,7 @@ def _direct_weights(
     def stage(shape: Shape, shards: int) -> Stage:
         tall, wide = shape
         left, right = borders
-        if g.out_width * tall * wide <= _UNROLLED:
+        if g.out_width * tall * max(wide, g.kernel[1]) <= _UNROLLED:
             left, right = g.out_width, 0
         tile = {
             "OT": tall, "VT": wide, "LEFT": left, "RIGHT": right, "SPLIT": split,

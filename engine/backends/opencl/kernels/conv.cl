@@ -22,6 +22,14 @@
 #define RT 1      /* rows that it takes one after another */
 #endif
 
+/* Rows UH apart, and columns UW apart, are compiled apart: which of the kernel they use is
+   known then. But not if they are many. */
+#if UH * UW <= 4
+#define PHASES _Pragma("unroll")
+#else
+#define PHASES _Pragma("nounroll")
+#endif
+
 /* Where weights of filter f and channel c of the source stand, in a group. */
 #if TURNED
 #define NEXT_F (KH * KW)
@@ -32,9 +40,9 @@
 #endif
 
 /* The tile of OT filters and of columns ow = phase + i · UW, ow + UW, ... of row oh. `map`
-   is the group's source. With `inside` no column of it meets a border. */
-INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int phase,
-               const int i, const int inside) {
+   is the group's source; rest = oh % UH. With `inside` no column meets a border. */
+INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int rest,
+               const int phase, const int i, const int inside) {
     const int ow = phase + i * UW;
     vec acc[OT][WT];
 #pragma unroll
@@ -42,10 +50,15 @@ INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const in
 #pragma unroll
         for (int t = 0; t < WT; t++) acc[o][t] = HAS_BIAS ? (vec)b[o] : ZERO;
     for (int c = 0; c < CG; c++)
+#if UH > 1
+        PHASES
+#endif
         for (int u = 0; u < KH; u++) {
-            const int a = oh * SH + u * DH - PT; /* = ih · UH */
-            if (a < 0 || a % UH || a / UH >= H) continue;
-            IN row = map + (c * H + a / UH) * W;
+            const int a = rest * SH + u * DH - PT;
+            if (a % UH) continue;
+            const int ih = a / UH + oh / UH * SH;
+            if (ih < 0 || ih >= H) continue;
+            IN row = map + (c * H + ih) * W;
             NUMBERS_IN wr = w + c * NEXT_C + u * KW;
 #pragma unroll
             for (int v = 0; v < KW; v++) {
@@ -76,25 +89,25 @@ INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const in
 }
 
 /* All columns of row oh. The last tile begins earlier rather than reach beyond. */
-INLINE row_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh) {
-#pragma unroll
+INLINE row_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int rest) {
+    PHASES
     for (int phase = 0; phase < UW; phase++) {
         const int columns = (OW - phase + UW - 1) / UW;
         const int tiles = (columns + WT - 1) / WT;
 #pragma unroll
         for (int k = 0; k < LEFT; k++)
-            tile_of(map, w, b, y, oh, phase, LEAST(k * WT, columns - WT), 0);
+            tile_of(map, w, b, y, oh, rest, phase, LEAST(k * WT, columns - WT), 0);
         for (int k = LEFT; k < tiles - RIGHT; k++) {
             const int i = LEAST(k * WT, columns - WT), ow = phase + i * UW;
             if (LEFT + RIGHT > 0 ||
                 (ow * SW >= LOW && (ow + (WT - 1) * UW) * SW + HIGH < W * UW))
-                tile_of(map, w, b, y, oh, phase, i, 1);
+                tile_of(map, w, b, y, oh, rest, phase, i, 1);
             else
-                tile_of(map, w, b, y, oh, phase, i, 0);
+                tile_of(map, w, b, y, oh, rest, phase, i, 0);
         }
 #pragma unroll
         for (int k = tiles - RIGHT; k < tiles; k++)
-            tile_of(map, w, b, y, oh, phase, LEAST(k * WT, columns - WT), 0);
+            tile_of(map, w, b, y, oh, rest, phase, LEAST(k * WT, columns - WT), 0);
     }
 }
 
@@ -111,5 +124,8 @@ KERNEL conv(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y) {
     y += (block * F + group * FG + f) * OH * OW;
     w += group * FG * CG * KH * KW + f * NEXT_F;
     b += HAS_BIAS ? group * FG + f : 0;
-    for (int oh = begin; oh < min(begin + RT, OH); oh++) row_of(x, w, b, y, oh);
+    for (int oh = begin; oh < min(begin + RT, OH); oh++)
+        PHASES
+        for (int rest = 0; rest < UH; rest++)
+            if (oh % UH == rest) row_of(x, w, b, y, oh, rest);
 }
