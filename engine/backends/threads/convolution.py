@@ -215,6 +215,8 @@ def _backward_data_by_forward(
     # (groups, F, C, kh, kw) -> (groups, C, F, kh, kw), both kernel axes reversed
     by_group = w.reshape(g.groups, -1, *w.shape[1:])
     view = by_group.swapaxes(1, 2)[..., ::-1, ::-1]
+    if winograd.fits(turned):
+        return winograd.forward(backend, dy, view[0], None, dx, turned)
     copy = np.empty(view.shape, np.float32)
     stage = forward(
         backend, dy, copy.reshape(g.channels, -1, *g.kernel), None, dx, turned

@@ -193,7 +193,8 @@ def _shifted(
 class _Tiles:
     """A block's tiles (rows, C, tiles, n, W + gap); `points` are these as (rows, C L).
 
-    Nobody writes to the zeros between what `read` copies, nor to those around all.
+    Where they are read from a map, nobody writes to the zeros between its rows, nor to
+    those around all.
     """
 
     def __init__(self, block: _Block, rows: int, channels: int, g: ConvGeometry):
@@ -269,7 +270,8 @@ def forward(
     most, unpacked = _NUMBERS // (6 * g.channels), _UNPACKED // w.size * 3
     if g.width + _gap(g) <= unpacked:
         most = min(most, unpacked)
-    blocks = _blocks(slice(0, len(x)), x, y, g, most)
+    # Each block reads all of U: V should not be much smaller.
+    blocks = _blocks(slice(0, len(x)), x, y, g, max(most, g.filters))
     scratch = _scratch(backend, _Forward, blocks, g)
 
     def run(block: _Block, worker: int) -> None:
