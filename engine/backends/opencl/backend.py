@@ -92,6 +92,7 @@ class OpenCL(Backend):
         self.memory = Memory(f"{id} ({self.name})", device.global_mem_size)
         self._alignment = max(device.mem_base_addr_align // 32, self.lanes)
         self._rows: dict[tuple[int, int], Rows] = {}
+        self._scratch: dict[str, FlatArray] = {}
         self.fault = self.flat(1)
 
     @property
@@ -115,6 +116,13 @@ class OpenCL(Backend):
             raise self.memory.error(size, error) from None
         self.memory.hold(buffer, size)
         return buffer
+
+    def scratch(self, name: str, floats: int) -> FlatArray:
+        """Return an array that all who name it share: it keeps nothing for later."""
+        known = self._scratch.get(name)
+        if known is None or known.size < floats:
+            known = self._scratch[name] = self.flat(floats)
+        return known
 
     def empty(self, n, shape):
         blocks = -(-n // self.lanes)
@@ -167,6 +175,7 @@ class OpenCL(Backend):
     def close(self):
         self.queue.finish()
         self._rows.clear()
+        self._scratch.clear()
 
     # --- stages -----------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""3×3 convolutions by Winograd's F(4×4, 3×3). The kernels: kernels/winograd.cl."""
+"""3×3 convolutions by Winograd's F(4×4, 3×3). The kernels: kernels/winograd*.cl."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _TILES = 2
 # The portion of the device's local memory, as large as a core's cache on a CPU, that
 # the transformed tiles may take.
 _CACHED = 0.6
+# Channels that a work-item transforms where they are many, and floats of V at a time.
+_CHANNELS, _V_FLOATS = 32, 1 << 23
 # Shards of the tiles: enough for the device's cores; and how many tiles make it worth
 # while to begin one.
 _SHARDS, _LEAST_TILES = 16, 8
@@ -43,8 +45,9 @@ def fits(backend: OpenCL, g: ConvGeometry) -> bool:
     most = _MOST_WASTE if least >= _LEAST_CHANNELS_WEIGHTS else _MOST_WASTE_FEW
     if max(_waste(g.out_height, g.out_width), _waste(g.height, g.width)) > most:
         return False
-    vectors = 36 * 2 * (g.channels + g.filters + 2)
-    return vectors * 4 * backend.lanes <= backend.local_memory
+    return _is_narrow(backend, g) or (
+        _is_wide(backend, g) and _is_wide(backend, _back(g))
+    )
 
 
 def fits_weights(backend: OpenCL, g: ConvGeometry) -> bool:
@@ -81,16 +84,7 @@ def backward_data(
     backend: OpenCL, dy: BatchArray, w: FlatArray, dx: BatchArray, g: ConvGeometry
 ) -> Stage:
     """Return the stage dx = ∂loss/∂x: dy convolved with the turned filters."""
-    back = ConvGeometry(
-        channels=g.filters,
-        height=g.out_height,
-        width=g.out_width,
-        filters=g.channels,
-        kernel=(3, 3),
-        padding=(2 - g.padding[0], 2 - g.padding[1]),
-        padding_end=(2 - g.padding_end[0], 2 - g.padding_end[1]),
-    )
-    return _convolve(backend, dy, w, None, dx, back, turned=True)
+    return _convolve(backend, dy, w, None, dx, _back(g), turned=True)
 
 
 def backward_weights(
@@ -114,8 +108,8 @@ def backward_weights(
     each = max(-(-tiles // _SHARDS), _LEAST_TILES)
     each = -(-each // _TILES) * _TILES
     shards = -(-tiles // each)
-    partial = backend.flat(shards * 36 * g.filters * g.channels)
-    programs, files = backend.programs, ("winograd",)
+    partial = backend.scratch("winograd sums", shards * 36 * g.filters * g.channels)
+    programs, files = backend.programs, ("winograd", "winograd_weights")
     items = shards * (g.filters // filters) * (g.channels // channels)
     return in_order([
         backend.launch(
@@ -129,27 +123,53 @@ def backward_weights(
     ])  # fmt: skip
 
 
+def _back(g: ConvGeometry) -> ConvGeometry:
+    """Return the convolution that takes dy to dx."""
+    return ConvGeometry(
+        channels=g.filters,
+        height=g.out_height,
+        width=g.out_width,
+        filters=g.channels,
+        kernel=(3, 3),
+        padding=(2 - g.padding[0], 2 - g.padding[1]),
+        padding_end=(2 - g.padding_end[0], 2 - g.padding_end[1]),
+    )
+
+
 def _convolve(backend, x, w, b, y, g: ConvGeometry, *, turned: bool) -> Stage:
-    tall, tiles = _tile(backend, g)
-    definitions = _definitions(g) | {
-        "OT": tall, "TT": tiles, "TB": _at_a_time(backend, g, tiles),
+    narrow = _is_narrow(backend, g)
+    files = ("winograd",) if narrow else ("winograd", "winograd_wide")
+    shape = _narrow_shape(backend, g) if narrow else _wide_shape(backend, g)
+    definitions = _definitions(g) | shape | {
         "TURNED": int(turned), "HAS_BIAS": int(b is not None),
     }  # fmt: skip
 
-    def kernel(name: str):
-        return backend.programs.kernel(("winograd",), name, **definitions)
+    def launch(name: str, items: int, *arguments) -> Stage:
+        kernel = backend.programs.kernel(files, name, **definitions)
+        return backend.launch(kernel, items, *arguments)
 
-    filter_tiles = -(-g.filters // tall)
-    u = backend.flat(36 * filter_tiles * tall * g.channels)
-    rows = x.blocks * -(-g.out_height // 4)
-    return in_order(
-        [
-            backend.launch(kernel("winograd_filters"), filter_tiles, w, u),
-            backend.launch(
-                kernel("winograd_forward"), rows, x, u, w if b is None else b, y
-            ),
-        ]
+    b = w if b is None else b
+    filter_tiles = -(-g.filters // shape["OT"])
+    u = backend.scratch(
+        "winograd filters", 36 * filter_tiles * shape["OT"] * g.channels
     )
+    stages = [launch("winograd_filters", filter_tiles, w, u)]
+    rows = x.blocks * -(-g.out_height // 4)
+    if narrow:
+        return in_order([*stages, launch("winograd_forward", rows, x, u, b, y)])
+    row = 36 * (g.channels * shape["TB"] + 2) * backend.lanes
+    each = min(max(_V_FLOATS // row, 1), rows)
+    v = backend.scratch("winograd tiles", each * row)
+    channel_parts = -(-g.channels // _CHANNELS)
+    filter_parts = -(-filter_tiles // shape["FT"])
+    for begin in range(0, rows, each):
+        count = min(each, rows - begin)
+        numbers = np.uint32(begin), np.uint32(count)
+        stages += [
+            launch("winograd_input", count * channel_parts, x, v, *numbers),
+            launch("winograd_wide", count * filter_parts, v, u, b, y, *numbers),
+        ]
+    return in_order(stages)
 
 
 def _definitions(g: ConvGeometry) -> dict[str, int]:
@@ -161,30 +181,54 @@ def _definitions(g: ConvGeometry) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _tile(backend: OpenCL, g: ConvGeometry) -> tuple[int, int]:
-    """Return (filters, tiles) whose products a work-item holds in registers.
+def _room(backend: OpenCL) -> int:
+    """Return how many vectors the local memory holds."""
+    return backend.local_memory // (4 * backend.lanes)
 
-    Of those that fit, the one that computes least twice and then loads least.
+
+def _is_narrow(backend: OpenCL, g: ConvGeometry) -> bool:
+    """Return whether V and M of all channels and filters fit the local memory."""
+    return 36 * 2 * (g.channels + g.filters + 2) <= _room(backend)
+
+
+def _narrow_shape(backend: OpenCL, g: ConvGeometry) -> dict[str, int]:
+    """Return the filters OT and tiles TT held in registers, and the tiles TB at a time.
+
+    Of OT × TT that fit, the one that computes least twice and then loads least. The
+    more tiles at a time, the longer are the rows that are read, and the more products
+    share a filter; but V and M must stay in the cache, beside maps and filters.
     """
-    tiles = min(2, -(-g.out_width // 4))
+    row = -(-g.out_width // 4)
+    tiles = min(2, row)
 
     def cost(tall: int) -> float:
         twice = -(-g.filters // tall) * tall / g.filters
         return twice * (1.0 + 0.5 * (tall + tiles) / (tall * tiles))
 
-    return min(range(1, min(g.filters, backend.tile // tiles) + 1), key=cost), tiles
-
-
-def _at_a_time(backend: OpenCL, g: ConvGeometry, tiles: int) -> int:
-    """Return how many tiles of a row a work-item transforms before their products.
-
-    The more, the longer are the rows that it reads, and the more products share a
-    filter; but V and M must stay in the cache, beside maps and filters.
-    """
-    vectors = int(_CACHED * backend.local_memory) // (4 * backend.lanes)
+    tall = min(range(1, min(g.filters, backend.tile // tiles) + 1), key=cost)
+    vectors = int(_CACHED * _room(backend))
     most = max(vectors // (36 * (g.channels + g.filters) * tiles), 1)
+    return {"OT": tall, "TT": tiles, "TB": tiles * min(most, -(-row // tiles))}
+
+
+def _wide_shape(backend: OpenCL, g: ConvGeometry) -> dict[str, int]:
+    """Return the same where filters are cut, and their tiles FT for one work-item.
+
+    No filter is computed twice, or two work-items would write it.
+    """
     row = -(-g.out_width // 4)
-    return tiles * min(most, -(-row // tiles))
+    tiles = min(2, row)
+    row = -(-row // tiles) * tiles
+    tall = _largest_divisor(g.filters, backend.tile // tiles)
+    vectors = (int(_CACHED * _room(backend)) - g.channels * row) // 36 - 2
+    most = min(vectors // (tall * row), g.filters // tall)
+    return {"OT": tall, "TT": tiles, "TB": row, "FT": most}
+
+
+def _is_wide(backend: OpenCL, g: ConvGeometry) -> bool:
+    """Return whether there is room for it, and enough is held in registers."""
+    shape = _wide_shape(backend, g)
+    return shape["FT"] > 0 and shape["OT"] > 2
 
 
 def _block(count: int, multiple: int) -> int:

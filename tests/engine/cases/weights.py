@@ -68,6 +68,7 @@ CONVOLUTIONS = [
     _conv("winograd-valid", [16, 9, 7], filters=8, kernel=3),
     _conv("winograd-padding-3", [8, 6, 5], filters=10, kernel=3, padding=3),
     _conv("winograd-one-tile", [24, 4, 4], filters=40, kernel=3, padding=1, big=True),
+    _conv("winograd-many", [228, 9, 6], filters=236, kernel=3, padding=1, big=True),
     _conv("winograd-sides", [8, 7, 9], filters=8, kernel=3, padding=[0, 2, 1, 0]),
     _conv("winograd-wide", [8, 8, 6], filters=9, kernel=[3, 5], padding=[1, 2]),
     _conv("winograd-narrow", [9, 7, 5], filters=8, kernel=[3, 1], padding=[2, 0]),

@@ -24,6 +24,8 @@
 #define TILES ((OW + 3) / 4)     /* in a row of tiles */
 #define TILE_ROWS ((OH + 3) / 4)
 #define F_TILES ((F + OT - 1) / OT)
+/* The last tile of filters begins earlier rather than reach beyond them. */
+#define TILE_BEGIN(tile) ((tile) * OT < F - OT ? (tile) * OT : F - OT)
 /* From one element k to the next in V and in M: no power of two, or the 36 elements of a
    tile would fall upon the same few places of the cache. */
 #define V_STEP (C * TB + 2)
@@ -63,36 +65,46 @@ fetch(IN map, const int width, const int i, const int j, const int rows) {
         e[3] = gap1 + 8.0f * gap2 + m5;                                                   \
     }
 
-/* G applied to three numbers. */
-static inline void filter_points(float e[6], const float a, const float b, const float c) {
-    e[0] = 0.25f * a;
-    e[1] = (-1.0f / 6.0f) * (a + b + c);
-    e[2] = (-1.0f / 6.0f) * (a - b + c);
-    e[3] = (1.0f / 24.0f) * a + (1.0f / 12.0f) * b + (1.0f / 6.0f) * c;
-    e[4] = (1.0f / 24.0f) * a - (1.0f / 12.0f) * b + (1.0f / 6.0f) * c;
-    e[5] = c;
-}
+/* G applied to three vectors. */
+#define FILTER(e, a, b, c)                                                                \
+    {                                                                                     \
+        const vec sixth = (1.0f / 6.0f) * c;                                              \
+        e[0] = 0.25f * a;                                                                 \
+        e[1] = (-1.0f / 6.0f) * (a + b + c);                                              \
+        e[2] = (-1.0f / 6.0f) * (a - b + c);                                              \
+        e[3] = (1.0f / 24.0f) * a + (1.0f / 12.0f) * b + sixth;                           \
+        e[4] = (1.0f / 24.0f) * a - (1.0f / 12.0f) * b + sixth;                           \
+        e[5] = c;                                                                         \
+    }
 
-/* u [k][tile of OT filters][channel][filter of the tile]; one work-item: one filter tile.
-   With TURNED w is (C, F, 3, 3) and each filter is turned by 180°. */
+/* u [k][tile of OT filters][channel][filter of the tile], LANES of the last two together;
+   one work-item: one filter tile. With TURNED w is (C, F, 3, 3) and each filter is turned
+   by 180°. */
 KERNEL winograd_filters(NUMBERS_IN w, NUMBERS_OUT u) {
     const size_t tile = get_global_id(0);
-    const size_t f0 = min(tile * OT, (size_t)(F - OT));
-    for (size_t c = 0; c < C; c++)
-        for (size_t o = 0; o < OT; o++) {
-            NUMBERS_IN g = w + (TURNED ? c * F + f0 + o : (f0 + o) * C + c) * 9;
-            float h[3][6], e[6];
-            for (int j = 0; j < 3; j++)
-                if (TURNED)
-                    filter_points(h[j], g[8 - j], g[5 - j], g[2 - j]);
-                else
-                    filter_points(h[j], g[j], g[3 + j], g[6 + j]);
-            for (int r = 0; r < 6; r++) {
-                filter_points(e, h[0][r], h[1][r], h[2][r]);
-                for (int s = 0; s < 6; s++)
-                    u[(((r * 6 + s) * F_TILES + tile) * C + c) * OT + o] = e[s];
-            }
+    const size_t f0 = TILE_BEGIN(tile);
+    for (size_t begin = 0; begin < C * OT; begin += LANES) {
+        const size_t first = begin < C * OT - LANES ? begin : C * OT - LANES;
+        float g[9][LANES];
+        for (size_t i = 0; i < LANES; i++) {
+            const size_t c = (first + i) / OT, f = f0 + (first + i) % OT;
+            NUMBERS_IN from = w + (TURNED ? c * F + f : f * C + c) * 9;
+            for (int j = 0; j < 9; j++) g[j][i] = from[TURNED ? 8 - j : j];
         }
+        vec d[9], h[3][6], e[6];
+#pragma unroll
+        for (int j = 0; j < 9; j++) d[j] = JOIN(vload, LANES)(0, g[j]);
+#pragma unroll
+        for (int j = 0; j < 3; j++) FILTER(h[j], d[j], d[3 + j], d[6 + j])
+#pragma unroll
+        for (int r = 0; r < 6; r++) {
+            FILTER(e, h[0][r], h[1][r], h[2][r])
+#pragma unroll
+            for (int s = 0; s < 6; s++)
+                JOIN(vstore, LANES)
+            (e[s], 0, u + ((r * 6 + s) * F_TILES + tile) * C * OT + first);
+        }
+    }
 }
 
 /* v[k · step] = element k of Bᵀ d B for the tile of `map` (H × W) at row ih, column iw;
@@ -194,7 +206,7 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
                 }
         for (size_t k = 0; k < 36; k++)
             for (size_t tile = 0; tile < F_TILES; tile++) {
-                const size_t f0 = min(tile * OT, (size_t)(F - OT));
+                const size_t f0 = TILE_BEGIN(tile);
                 for (int t = 0; t < count; t += TT)
                     product(u + (k * F_TILES + tile) * C * OT, v + k * V_STEP + t * C,
                             m + k * M_STEP + t * F + f0 * TT);
@@ -208,195 +220,5 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
                     output_tile(m + t * F + f * TT + i, M_STEP, HAS_BIAS ? b[f] : 0.0f,
                                 map, 4 * row, 4 * tile);
                 }
-    }
-}
-
-/* --- the gradient of the filters -------------------------------------------------------
-
-   For each element k the sum over tiles and samples is a product, too: of the filters'
-   A dY Aᵀ (FB × samples) and the channels' Bᵀ d B (samples × CB). Here the samples are
-   what is summed over, so a vector holds channels: tiles of the input are turned, LANES
-   channels at a time. One work-item takes FB filters, CB channels and one shard of the
-   tiles, TC tiles at a time; OT × CT vectors of sums are held in registers. */
-
-#ifndef FB
-#define FB OT
-#define CB LANES
-#define CT 1
-#define TC 1
-#endif
-#define CV (CB / LANES)
-#define D_STEP (FB * TC + 2)
-#define T_STEP (TC * LANES * CV + 2)
-
-/* m[k · step] = element k of A dY Aᵀ for the tile of `map` (OH × OW) at row oh, column ow. */
-static inline __attribute__((always_inline)) void
-gradient_tile(IN map, const int oh, const int ow, __local vec *m, const size_t step) {
-    vec e[6][4];
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-        vec d[4];
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            d[i] = ON_MAP(oh + i, ow + j) ? map[(oh + i) * OW + ow + j] : ZERO;
-        const vec even = d[0] + d[2], odd = d[1] + d[3];
-        const vec even2 = d[0] + 4.0f * d[2], odd2 = 2.0f * d[1] + 8.0f * d[3];
-        e[0][j] = d[0];
-        e[1][j] = even + odd;
-        e[2][j] = even - odd;
-        e[3][j] = even2 + odd2;
-        e[4][j] = even2 - odd2;
-        e[5][j] = d[3];
-    }
-#pragma unroll
-    for (int r = 0; r < 6; r++) {
-        const vec even = e[r][0] + e[r][2], odd = e[r][1] + e[r][3];
-        const vec even2 = e[r][0] + 4.0f * e[r][2], odd2 = 2.0f * e[r][1] + 8.0f * e[r][3];
-        m[(r * 6) * step] = e[r][0];
-        m[(r * 6 + 1) * step] = even + odd;
-        m[(r * 6 + 2) * step] = even - odd;
-        m[(r * 6 + 3) * step] = even2 + odd2;
-        m[(r * 6 + 4) * step] = even2 - odd2;
-        m[(r * 6 + 5) * step] = e[r][3];
-    }
-}
-
-/* to[i · step] = lane i of all LANES vectors of `from`. Each round shuffles two halves
-   into one another, as a pack of cards; after log2 LANES rounds the block is turned. */
-static inline __attribute__((always_inline)) void
-turn(__local const vec *from, __local vec *to, const size_t step) {
-    vec a[LANES], b[LANES];
-#pragma unroll
-    for (int i = 0; i < LANES; i++) a[i] = from[i];
-#pragma unroll
-    for (int n = 1; n < LANES; n *= 2) {
-#pragma unroll
-        for (int i = 0; i < LANES / 2; i++) {
-            b[2 * i].even = a[i].lo;
-            b[2 * i].odd = a[i + LANES / 2].lo;
-            b[2 * i + 1].even = a[i].hi;
-            b[2 * i + 1].odd = a[i + LANES / 2].hi;
-        }
-#pragma unroll
-        for (int i = 0; i < LANES; i++) a[i] = b[i];
-    }
-#pragma unroll
-    for (int i = 0; i < LANES; i++) to[i * step] = a[i];
-}
-
-/* total[o][c] += Σ_q m[o][q] v[q][c] for OT filters, CT vectors of channels, `count`
-   samples. */
-static inline __attribute__((always_inline)) void
-sample_product(__local const float *m, __local const vec *v, __local vec *total,
-               const int count) {
-    vec acc[OT][CT];
-#pragma unroll
-    for (int o = 0; o < OT; o++)
-#pragma unroll
-        for (int c = 0; c < CT; c++) acc[o][c] = total[o * CV + c];
-    for (int q = 0; q < count; q++)
-#pragma unroll
-        for (int o = 0; o < OT; o++) {
-            const vec d = (vec)m[o * TC * LANES + q];
-#pragma unroll
-            for (int c = 0; c < CT; c++) acc[o][c] += d * v[q * CV + c];
-        }
-#pragma unroll
-    for (int o = 0; o < OT; o++)
-#pragma unroll
-        for (int c = 0; c < CT; c++) total[o * CV + c] = acc[o][c];
-}
-
-/* Shard s takes the tiles from s · each on, of all `blocks` · TILE_ROWS · TILES; partial
-   [shard][k][f][c]. */
-KERNEL winograd_weights(IN x, IN dy, NUMBERS_OUT partial, const uint blocks,
-                        const uint each) {
-    __local vec some[36 * (LANES + 1)]; /* LANES channels of one tile, to be turned */
-    __local vec v[36 * T_STEP];
-    __local vec m[36 * D_STEP];
-    __local vec total[36 * FB * CV];
-    size_t id = get_global_id(0);
-    const size_t c0 = id % (C / CB) * CB;
-    id /= C / CB;
-    const size_t f0 = id % (F / FB) * FB;
-    const size_t shard = id / (F / FB);
-    const size_t last = min((shard + 1) * each, (size_t)blocks * TILE_ROWS * TILES);
-    for (size_t i = 0; i < 36 * FB * CV; i++) total[i] = ZERO;
-    for (size_t first = shard * each; first < last; first += TC) {
-        const int count = min((size_t)TC, last - first);
-        for (int t = 0; t < count; t++) {
-            const size_t tile = first + t;
-            const size_t block = tile / (TILE_ROWS * TILES);
-            const int oh = 4 * (tile / TILES % TILE_ROWS), ow = 4 * (tile % TILES);
-            const int ih = oh - PT, iw = ow - PL;
-            const int inside = ih >= 0 && ih + 6 <= H && iw >= 0 && iw + 6 <= W;
-            for (size_t c = 0; c < CB; c += LANES) {
-                __global const vec *map = x + (block * C + c0 + c) * H * W;
-                for (size_t i = 0; i < LANES; i++, map += H * W) {
-                    fetch(map, W, ih, ow + 4 * TC, 6);
-                    if (inside)
-                        input_tile(map, ih, iw, some + i, LANES + 1, 1);
-                    else
-                        input_tile(map, ih, iw, some + i, LANES + 1, 0);
-                }
-                for (size_t k = 0; k < 36; k++)
-                    turn(some + k * (LANES + 1), v + k * T_STEP + t * LANES * CV + c / LANES,
-                         CV);
-            }
-            for (size_t f = 0; f < FB; f++) {
-                IN map = dy + (block * F + f0 + f) * OH * OW;
-                fetch(map, OW, oh, ow + 4 * TC, 4);
-                gradient_tile(map, oh, ow, m + f * TC + t, D_STEP);
-            }
-        }
-        for (size_t k = 0; k < 36; k++)
-            for (size_t f = 0; f < FB; f += OT)
-                for (size_t c = 0; c < CV; c += CT)
-                    sample_product((__local const float *)(m + k * D_STEP + f * TC),
-                                   v + k * T_STEP + c, total + (k * FB + f) * CV + c,
-                                   count * LANES);
-    }
-    for (size_t k = 0; k < 36; k++)
-        for (size_t f = 0; f < FB; f++)
-            for (size_t c = 0; c < CV; c++)
-                JOIN(vstore, LANES)(total[(k * FB + f) * CV + c], c,
-                                    partial + ((shard * 36 + k) * F + f0 + f) * C + c0);
-}
-
-/* Gᵀ applied to six vectors. */
-#define FILTER_SUMS(g, e0, e1, e2, e3, e4, e5)                                            \
-    {                                                                                     \
-        const vec near = e1 + e2, far = e3 + e4;                                          \
-        g[0] = 0.25f * e0 - near * (1.0f / 6.0f) + far * (1.0f / 24.0f);                  \
-        g[1] = (e2 - e1) * (1.0f / 6.0f) + (e3 - e4) * (1.0f / 12.0f);                    \
-        g[2] = (far - near) * (1.0f / 6.0f) + e5;                                         \
-    }
-
-/* dw = Gᵀ (Σ_shard partial) G, the shards in order; one work-item: LANES channels of one
-   filter. */
-KERNEL winograd_weights_end(IN partial, NUMBERS_OUT dw, const uint shards) {
-    const size_t at = get_global_id(0); /* f · C / LANES + c / LANES */
-    vec h[6][3], row[3];
-#pragma unroll
-    for (int s = 0; s < 6; s++) {
-        vec e[6];
-#pragma unroll
-        for (int r = 0; r < 6; r++) {
-            e[r] = ZERO;
-            for (size_t shard = 0; shard < shards; shard++)
-                e[r] += partial[(shard * 36 + r * 6 + s) * F * (C / LANES) + at];
-        }
-        FILTER_SUMS(row, e[0], e[1], e[2], e[3], e[4], e[5])
-#pragma unroll
-        for (int i = 0; i < 3; i++) h[s][i] = row[i];
-    }
-    float lanes[LANES];
-    for (int i = 0; i < 3; i++) {
-        FILTER_SUMS(row, h[0][i], h[1][i], h[2][i], h[3][i], h[4][i], h[5][i])
-        for (int j = 0; j < 3; j++) {
-            JOIN(vstore, LANES)(row[j], 0, lanes);
-            for (int l = 0; l < LANES; l++)
-                dw[(at * LANES + l) * 9 + i * 3 + j] = lanes[l];
-        }
     }
 }
