@@ -44,10 +44,8 @@ _NUMBERS = 1 << 16
 # Most multiply-adds of a product that OpenBLAS does without packing its matrices first,
 # which saves a fifth of the time.
 _UNPACKED = 100**3
-# Below so many channels or filters the transforms cost more than the products save.
-_LEAST_CHANNELS = 8
-# Most of what a map that is no multiple of 4 high may add.
-_MOST_WASTE = 1.35
+# With fewer the transforms cost more than the products save.
+_LEAST_CHANNELS, _LEAST_FILTERS, _LEAST_ROWS = 6, 4, 2
 
 _B = np.array(
     [
@@ -91,9 +89,8 @@ def fits(g: ConvGeometry) -> bool:
         return False
     if g.out_width != g.width or g.kernel[1] > g.width:
         return False
-    if min(g.channels, g.filters) < _LEAST_CHANNELS:
-        return False
-    return 4 * -(-g.out_height // 4) <= _MOST_WASTE * g.out_height
+    few = g.channels < _LEAST_CHANNELS or g.filters < _LEAST_FILTERS
+    return not few and g.out_height >= _LEAST_ROWS
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ CONVOLUTIONS = [
     _conv("winograd-wide", [8, 8, 6], filters=9, kernel=[3, 5], padding=[1, 2]),
     _conv("winograd-narrow", [9, 7, 5], filters=8, kernel=[3, 1], padding=[2, 0]),
     _conv("winograd-even", [8, 6, 5], filters=8, kernel=[3, 4], padding="same"),
+    _conv("winograd-2-rows", [6, 2, 5], filters=4, kernel=3, padding=1),
     _conv("winograd-bands", [32, 50, 60], n=3, big=True, filters=16, kernel=3,
           padding=1),
     # Several pieces of a batch; several blocks of a piece; several bands of a sample.
