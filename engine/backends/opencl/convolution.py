@@ -92,11 +92,14 @@ def _definitions(g: ConvGeometry) -> dict[str, int]:
 
 def _turned(g: ConvGeometry) -> dict[str, int]:
     """Return the same of the convolution that is the gradient of the data."""
+    top, left = (
+        (g.kernel[axis] - 1) * g.dilation[axis] - g.padding[axis] for axis in (0, 1)
+    )
     return {
         "C": g.filters, "H": g.out_height, "W": g.out_width, "F": g.channels,
         "OH": g.height, "OW": g.width, "KH": g.kernel[0], "KW": g.kernel[1],
-        "SH": 1, "SW": 1, "UH": g.stride[0], "UW": g.stride[1], "DH": -g.dilation[0],
-        "DW": -g.dilation[1], "PT": -g.padding[0], "PL": -g.padding[1], "G": g.groups,
+        "SH": 1, "SW": 1, "UH": g.stride[0], "UW": g.stride[1], "DH": g.dilation[0],
+        "DW": g.dilation[1], "PT": top, "PL": left, "G": g.groups,
         "TURNED": 1, "HAS_BIAS": 0,
     }  # fmt: skip
 
@@ -195,13 +198,12 @@ def _borders(d: dict[str, int], wide: int) -> tuple[int, int] | None:
     """
     if d["UW"] > 1:
         return None
-    reach = (d["KW"] - 1) * d["DW"]
-    low, high = d["PL"] - min(reach, 0), max(reach, 0) - d["PL"]
+    reach = (d["KW"] - 1) * d["DW"] - d["PL"]
     begins = [min(i, d["OW"] - wide) for i in range(0, d["OW"], wide)]
     inside = [
         i
         for i, ow in enumerate(begins)
-        if ow * d["SW"] >= low and (ow + wide - 1) * d["SW"] + high < d["W"]
+        if ow * d["SW"] >= d["PL"] and (ow + wide - 1) * d["SW"] + reach < d["W"]
     ]
     if inside:
         left, right = inside[0], len(begins) - 1 - inside[-1]

@@ -3,10 +3,9 @@
    One work-item: RT output rows of OT filters of one group and one block of samples, WT
    columns at a time: OT × WT accumulators, each the sum over (c, u, v) in that order.
 
-   The gradient of the data is a convolution, too (TURNED), with the roles of channels
-   and filters exchanged: the kernel walks backwards (DH, DW, PT and PL below 0), and a
-   stride of the forward pass is a step of the results, UH × UW. Row ih of the source
-   serves row oh if
+   The gradient of the data is a convolution, too, with the roles of channels and filters
+   exchanged and the kernel TURNED, its last row and column first. A stride of the forward
+   pass is a step of the results, UH × UW: row ih of the source serves row oh if
 
        ih · UH = oh · SH + u · DH − PT
 
@@ -34,9 +33,11 @@
 #if TURNED
 #define NEXT_F (KH * KW)
 #define NEXT_C (FG * KH * KW)
+#define PLACE(u, v) ((KH - 1 - (u)) * KW + KW - 1 - (v))
 #else
 #define NEXT_F (CG * KH * KW)
 #define NEXT_C (KH * KW)
+#define PLACE(u, v) ((u) * KW + (v))
 #endif
 
 /* The tile of OT filters and of columns ow = phase + i · UW, ow + UW, ... of row oh. `map`
@@ -59,7 +60,7 @@ INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const in
             const int ih = a / UH + oh / UH * SH;
             if (ih < 0 || ih >= H) continue;
             IN row = map + (c * H + ih) * W;
-            NUMBERS_IN wr = w + c * NEXT_C + u * KW;
+            NUMBERS_IN wc = w + c * NEXT_C;
 #pragma unroll
             for (int v = 0; v < KW; v++) {
                 const int e = phase * SW + v * DW - PL;
@@ -75,7 +76,7 @@ INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const in
                 }
 #pragma unroll
                 for (int o = 0; o < OT; o++) {
-                    const vec wv = (vec)wr[o * NEXT_F + v];
+                    const vec wv = (vec)wc[o * NEXT_F + PLACE(u, v)];
 #pragma unroll
                     for (int t = 0; t < WT; t++)
                         if (hit[t]) acc[o][t] += wv * xv[t];

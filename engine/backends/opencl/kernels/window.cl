@@ -29,9 +29,8 @@
 #define INLINE static inline __attribute__((always_inline)) void
 
 /* How far a window reaches to the left and right of column ow · SW of the source. */
-#define REACH ((KW - 1) * DW)
-#define LOW (PL - LEAST(REACH, 0))
-#define HIGH (-LEAST(-REACH, 0) - PL)
+#define LOW PL
+#define HIGH ((KW - 1) * DW - PL)
 
 /* The sum of `count` vectors: four sums side by side, so that none waits for another. */
 static inline vec sum_of(IN x, const int count) {
