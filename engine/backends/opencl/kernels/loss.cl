@@ -86,7 +86,8 @@ KERNEL guard(NUMBERS_IN gradients, __global vec *losses, __global float *fault,
     size_t i = begin;
     for (; i + 4 * LANES <= end; i += 4 * LANES)
 #pragma unroll
-        for (int k = 0; k < 4; k++) sum[k] += ZERO * load_first(gradients + i + k * LANES, LANES);
+        for (int k = 0; k < 4; k++)
+            sum[k] += ZERO * load_first(gradients + i + k * LANES, LANES);
     for (; i < end; i += LANES) sum[0] += ZERO * load_first(gradients + i, end - i);
     if (get_global_id(0) == 0)
         for (uint block = 0; block < blocks; block++) sum[0] += ZERO * losses[block];
