@@ -24,7 +24,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Write metrics.json and predictions.csv of the validation and test parts."""
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    device = engine.open_device(args.device, threads=args.threads)
+    device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
     network = engine.load(args.network, device=device)
     scores, predictions = {}, []
     for name in ("validation", "test"):

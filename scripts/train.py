@@ -35,7 +35,7 @@ def train(args: argparse.Namespace) -> None:
     recipe = task["recipe"]
     samples = Samples(args.augmented, args.labels, args.folds, task)
     learned, held_out = (samples.part(args.fold, p) for p in ("train", "validation"))
-    device = engine.open_device(args.device, threads=args.threads)
+    device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
     # Each fold of each seed has its own numbers.
     seed = 1000 * args.seed + args.fold
     spec = load_model(args.model, samples.outputs, task["loss"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -20,3 +21,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def tune() -> bool:
+    """Return what the pipeline's setting `tune` says; without a pipeline, True."""
+    return os.environ.get("IGNETLAB_TUNE", "1") != "0"

@@ -134,6 +134,7 @@ def test_a_bad_file_is_named_with_key_and_reason(project, file, old, new, expect
         ({"seeds": []}, "seeds: expected a list with at least 1 entries"),
         ({"seeds": [0, 0]}, "seeds: expected entries that differ"),
         ({"experiments": ["ignte"]}, "received 'ignte' (did you mean 'ignet'?)"),
+        ({"tune": "sometimes"}, "tune: expected true or false"),
         ({"data_dir": 3}, "data_dir: expected a text or null, received 3"),
         ({"dataset": "stirlin"}, "(did you mean 'stirling'?)"),
     ],

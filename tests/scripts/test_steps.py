@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scripts import baselines, evaluate, figures, report, tables, train
+from scripts.lib import cli
 from scripts.lib.files import read_json, write_json
 from tests.conftest import ROOT
 
@@ -178,6 +179,17 @@ def _baseline_arguments(small, variant, protocol, out):
 
 def _read(path):
     return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+
+
+@pytest.mark.parametrize(("said", "tunes"), [("1", True), ("0", False), (None, True)])
+def test_the_pipelines_setting_says_whether_tiles_are_measured(
+    said, tunes, monkeypatch
+):
+    if said is None:
+        monkeypatch.delenv("IGNETLAB_TUNE", raising=False)
+    else:
+        monkeypatch.setenv("IGNETLAB_TUNE", said)
+    assert cli.tune() == tunes
 
 
 def test_a_run_leaves_its_files_and_no_checkpoint(study):

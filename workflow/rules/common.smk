@@ -26,6 +26,8 @@ os.environ.update(
     # what of a file matters to a step stands in its params, so that a comment reruns
     # nothing.
     IGNETLAB_CONFIG=str(BASE / "config"),
+    # No param: results do not depend on it, so another choice must rerun nothing.
+    IGNETLAB_TUNE="1" if config["tune"] else "0",
 )
 
 try:
