@@ -20,21 +20,33 @@
 #define MASKED(v) (real_lanes(block, n) ? (v) : ZERO)
 #define FACTOR(c) ((AFFINE ? gamma[c] : 1.0f) / sqrt(variance[c] + epsilon))
 
+/* Sums over a channel's places run in as many chains, so that an addition need not wait
+   for the one before it; the chains are added in order. */
+#define CHAINS (P % 4 == 0 ? 4 : 1)
+static inline __attribute__((always_inline)) vec chain_sum(const vec *chains) {
+    vec sum = chains[0];
+    for (size_t j = 1; j < CHAINS; j++) sum += chains[j];
+    return sum;
+}
+#define EACH_PLACE(i)                        \
+    for (size_t place = 0; place < P; place += CHAINS) \
+        _Pragma("unroll") for (size_t j = 0, i = place; j < CHAINS; j++, i++)
+
 /* Each sample's mean and variance. Sums are of x - x[0], which is small where x is not. */
 KERNEL sample_moments(IN x, OUT means, OUT variances) {
     OVER_BLOCKS
     for (size_t c = begin; c < end; c++) {
         IN map = x + (block * C + c) * P;
         const vec first = map[0];
-        vec sum = ZERO, squares = ZERO;
-        for (size_t i = 0; i < P; i++) sum += map[i] - first;
-        const vec mean = first + sum / (float)P;
-        for (size_t i = 0; i < P; i++) {
+        vec sums[CHAINS] = {ZERO}, squares[CHAINS] = {ZERO};
+        EACH_PLACE(i) sums[j] += map[i] - first;
+        const vec mean = first + chain_sum(sums) / (float)P;
+        EACH_PLACE(i) {
             const vec e = map[i] - mean;
-            squares += e * e;
+            squares[j] += e * e;
         }
         means[block * C + c] = mean;
-        variances[block * C + c] = squares / (float)P;
+        variances[block * C + c] = chain_sum(squares) / (float)P;
     }
 }
 
@@ -82,15 +94,15 @@ KERNEL sample_sums(IN x, IN y, __global const vec *dy, __global vec *dz, NUMBERS
     for (size_t c = begin; c < end; c++) {
         const size_t map = (block * C + c) * P;
         const float centre = mean[c];
-        vec total = ZERO, along = ZERO;
-        for (size_t i = map; i < map + P; i++) {
-            const vec e = SLOPE_OF(y[i]) * dy[i];
-            if (SHORTCUT) dz[i] = e;
-            total += e;
-            along += e * (x[i] - centre);
+        vec total[CHAINS] = {ZERO}, along[CHAINS] = {ZERO};
+        EACH_PLACE(i) {
+            const vec e = SLOPE_OF(y[map + i]) * dy[map + i];
+            if (SHORTCUT) dz[map + i] = e;
+            total[j] += e;
+            along[j] += e * (x[map + i] - centre);
         }
-        totals[block * C + c] = total;
-        alongs[block * C + c] = along;
+        totals[block * C + c] = chain_sum(total);
+        alongs[block * C + c] = chain_sum(along);
     }
 }
 
