@@ -24,6 +24,9 @@ _TILES = 2
 _CACHED = 0.6
 # Channels that a work-item transforms where they are many, and floats of V at a time.
 _CHANNELS, _V_FLOATS = 32, 1 << 23
+# Numbers between the 36 planes of the weights' sums: without them the planes of 32 × 32
+# filters would fall upon the same few places of the cache.
+_GAP = 16
 # Shards of the tiles: enough for the device's cores; and how many tiles make it worth
 # while to begin one.
 _SHARDS, _LEAST_TILES = 16, 8
@@ -102,13 +105,14 @@ def backward_weights(
     wide = _largest_divisor(channels // backend.lanes, 2)
     definitions = _definitions(g) | {
         "OT": _largest_divisor(filters, backend.tile // (1 + wide)), "CT": wide,
-        "FB": filters, "CB": channels, "TT": 1, "TB": 1, "TC": _TILES,
+        "FB": filters, "CB": channels, "TT": 1, "TB": 1, "TC": _TILES, "GAP": _GAP,
     }  # fmt: skip
     tiles = x.blocks * -(-g.out_width // 4) * -(-g.out_height // 4)
     each = max(-(-tiles // _SHARDS), _LEAST_TILES)
     each = -(-each // _TILES) * _TILES
     shards = -(-tiles // each)
-    partial = backend.scratch("winograd sums", shards * 36 * g.filters * g.channels)
+    floats = shards * 36 * (g.filters * g.channels + _GAP)
+    partial = backend.scratch("winograd sums", floats)
     programs, files = backend.programs, ("winograd", "winograd_weights")
     items = shards * (g.filters // filters) * (g.channels // channels)
     return in_order([

@@ -15,6 +15,7 @@
 #define CV (CB / LANES)
 #define D_STEP (FB * TC + 2)
 #define T_STEP (TC * LANES * CV + 2)
+#define SUM_STEP (F * C + GAP) /* in numbers of the shards' sums */
 
 /* m[k · step] = element k of A dY Aᵀ for the tile of `map` (OH × OW) at row oh, column ow. */
 static inline __attribute__((always_inline)) void
@@ -135,7 +136,7 @@ KERNEL winograd_weights(IN x, IN dy, NUMBERS_OUT partial, const uint blocks,
         for (size_t f = 0; f < FB; f++)
             for (size_t c = 0; c < CV; c++)
                 JOIN(vstore, LANES)(total[(k * FB + f) * CV + c], c,
-                                    partial + ((shard * 36 + k) * F + f0 + f) * C + c0);
+                                    partial + (shard * 36 + k) * SUM_STEP + (f0 + f) * C + c0);
 }
 
 /* Gᵀ applied to six vectors. */
@@ -159,7 +160,7 @@ KERNEL winograd_weights_end(IN partial, NUMBERS_OUT dw, const uint shards) {
         for (int r = 0; r < 6; r++) {
             e[r] = ZERO;
             for (size_t shard = 0; shard < shards; shard++)
-                e[r] += partial[(shard * 36 + r * 6 + s) * F * (C / LANES) + at];
+                e[r] += partial[(shard * 36 + r * 6 + s) * (SUM_STEP / LANES) + at];
         }
         FILTER_SUMS(row, e[0], e[1], e[2], e[3], e[4], e[5])
 #pragma unroll
