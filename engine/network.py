@@ -228,7 +228,7 @@ class Network:
         x = self.check_input(x)
         return self._evaluate(x, self.check_targets(t, len(x)), batch_size)
 
-    @computing()
+    @computing
     def _evaluate(
         self, x: np.ndarray, t: np.ndarray | None, batch_size: int
     ) -> tuple[float, np.ndarray]:

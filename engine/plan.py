@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,21 +19,27 @@ from engine.layers.fused import Step, fuse
 if TYPE_CHECKING:
     from engine.network import Network
 
+T = TypeVar("T")
 
-@contextmanager
-def computing() -> Iterator[None]:
-    """What every run of stages stands in.
+
+def computing(function: Callable[..., T]) -> Callable[..., T]:
+    """Decorate what runs stages.
 
     NaN and infinity are looked for and named (check_finite): NumPy need not warn of
     them.  Raises: DeviceError where a stage finds no memory for its scratch arrays.
     """
-    with np.errstate(all="ignore"):
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **named: Any) -> T:
         try:
-            yield
+            with np.errstate(all="ignore"):
+                return function(*arguments, **named)
         except MemoryError as error:
             raise DeviceError(
                 f"no memory ({error}); use a smaller batch_size or a smaller network"
             ) from None
+
+    return run
 
 
 class Plan:
@@ -171,14 +177,14 @@ class Plan:
             gradients.read(part)
         return total
 
-    @computing()
+    @computing
     def run(self, x: np.ndarray) -> None:
         """Run the forward pass on the host's x (n, *input shape)."""
         self.backend.put(self.x, x)
         for stage in self.forward:
             stage()
 
-    @computing()
+    @computing
     def run_loss(self, t: np.ndarray) -> np.ndarray:
         """Return the samples' losses, float64 (n,); in training also compute dz.
 
@@ -195,7 +201,7 @@ class Plan:
         """
         return self.start(x, t)()
 
-    @computing()
+    @computing
     def start(self, x: np.ndarray, t: np.ndarray) -> Callable[[], np.ndarray]:
         """Return a function that gives what `learn` returns, when it is needed.
 
@@ -208,7 +214,7 @@ class Plan:
         self._guard()
         return self._losses()
 
-    @computing()
+    @computing
     def track(self) -> None:
         """Keep what the layers saw of the batch that was learned last."""
         for stage in self.tracking:

@@ -85,7 +85,7 @@ class Trainer:
         losses = self._finish(self._start(x, t))
         return float(losses.sum()) * self.network.loss_function.scale(len(x))
 
-    @computing()
+    @computing
     def _start(self, x: np.ndarray, t: np.ndarray) -> _Step:
         """Let the device learn a batch; it goes on by itself."""
         self._tell(self.steps)
@@ -203,6 +203,8 @@ class _Run:
         self.backend = trainer.network.backend
         self.x, self.t, self.held_out = x, t, held_out
         self.stopping, self.score, self.transform = stopping, score, transform
+        shape = min(trainer.batch_size, len(x)), *x.shape[1:]
+        self._rooms = [np.empty(shape, x.dtype) for _ in range(2)]
         self.passes_done = 0
         # Within the pass under way: samples learned, their summed loss, time taken.
         self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
@@ -255,9 +257,10 @@ class _Run:
 
     def _batch(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what is learned of these rows of the training data."""
-        x, t = self.x[samples], self.t[samples]
+        t = self.t[samples]
         if self.transform is None:
-            return x, t
+            return self._rows(samples), t
+        x = self.x[samples]
         x, t = self.trainer._checked(
             self.transform(x, t, samples, self.passes_done + 1)
         )
@@ -267,6 +270,15 @@ class _Run:
                 f"(={len(samples)}), received {len(x)}"
             )
         return x, t
+
+    def _rows(self, samples: np.ndarray) -> np.ndarray:
+        """Return these rows of x, in memory that the next but one will take.
+
+        New memory for every batch would take longer than the copy.
+        """
+        self._rooms.reverse()
+        room = self._rooms[0][: len(samples)]
+        return np.take(self.x, samples, axis=0, out=room, mode="clip")
 
     def _validate(self) -> dict:
         if self.held_out is None:
