@@ -127,10 +127,19 @@ class Plan:
                 continue
             dy = self._sum(arriving.pop(i), layer.out_shape, gradients)
             io.dy, io.g = dy.array, self.network.gradients_of(layer)
-            dxs = self._input_gradients(layer, dy, wanted, gradients)
-            for source, dx in zip(layer.sources, dxs, strict=True):
-                if dx is not None:
-                    arriving[source].append(dx)
+            there = arriving[layer.sources[0]]
+            io.adds = (
+                layer.adds_gradient(self.backend)
+                and len(there) == 1
+                and gradients.may_overwrite(there[0])
+            )
+            if io.adds:
+                dxs = there
+            else:
+                dxs = self._input_gradients(layer, dy, wanted, gradients)
+                for source, dx in zip(layer.sources, dxs, strict=True):
+                    if dx is not None:
+                        arriving[source].append(dx)
             io.dxs = [dx and dx.array for dx in dxs]
             if not (layer.spreads_gradient() or layer.passes_through(True)):
                 self.backward += layer.backward(self.backend, io)

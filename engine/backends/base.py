@@ -157,6 +157,17 @@ class Backend(ABC):
     ) -> Stage:
         """dx = ∂loss/∂x, overwritten."""
 
+    def conv_add_data(self, dy: Array, w: Array, dx: Array, g: ConvGeometry) -> Stage:
+        """dx += ∂loss/∂x."""
+        own = self.empty_like(dx)
+        return in_order(
+            [self.conv_backward_data(dy, w, own, g), self.add([dx, own], dx)]
+        )
+
+    def adds_data(self, g: ConvGeometry) -> bool:
+        """Return whether conv_add_data needs no array, and no pass, of its own."""
+        return False
+
     @abstractmethod
     def conv_backward_weights(
         self, x: Array, dy: Array, dw: Array, db: Array | None, g: ConvGeometry

@@ -57,7 +57,8 @@ class Bound:
 
     xs, dxs: inputs and their gradients (None where nobody needs one); y, dy: output and
     its gradient; n: samples of a batch; p, g: parameters and their gradients by name;
-    scratch: what forward keeps for backward; dy is None in a plan that only predicts.
+    scratch: what forward keeps for backward; dy is None in a plan that only predicts;
+    adds: the first of dxs holds another consumer's gradient, to be added to.
     """
 
     xs: list[Array]
@@ -69,6 +70,7 @@ class Bound:
     dy: Array | None = None
     g: dict[str, Array] = field(default_factory=dict)
     scratch: dict[str, Array] = field(default_factory=dict)
+    adds: bool = False
 
     @property
     def x(self) -> Array:
@@ -122,6 +124,10 @@ class Layer:
 
     def spreads_gradient(self) -> bool:
         """Return whether each input's gradient is the output's itself (as in a sum)."""
+        return False
+
+    def adds_gradient(self, backend: Backend) -> bool:
+        """Return whether backward can add to dx, as `io.adds` says (one input)."""
         return False
 
     def forward(self, backend: Backend, io: Bound) -> list[Stage]:

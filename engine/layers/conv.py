@@ -110,6 +110,9 @@ class Conv(Layer):
         forward = backend.conv_forward(x, weight, io.p.get("bias"), io.y, g)
         return [*stages, *dropped, forward]
 
+    def adds_gradient(self, backend) -> bool:
+        return not self.edge and backend.adds_data(self.geometry)
+
     def backward(self, backend, io: Bound) -> list[Stage]:
         x, g = io.scratch.get("padded", io.x), self.geometry
         stages = [
@@ -122,7 +125,8 @@ class Conv(Layer):
             return stages
         dx = backend.empty(io.n, self._padded_shape()) if self.edge else io.dx
         weight = io.scratch.get("weight", io.p["weight"])
-        stages.append(backend.conv_backward_data(io.dy, weight, dx, g))
+        data = backend.conv_add_data if io.adds else backend.conv_backward_data
+        stages.append(data(io.dy, weight, dx, g))
         if self.edge:
             stages.append(backend.pad_backward(dx, io.dx, self.edge))
         return stages

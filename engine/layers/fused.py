@@ -35,6 +35,10 @@ class NormActivation:
         """Return False: the shortcut's gradient is f'(y) dy."""
         return False
 
+    def adds_gradient(self, backend: Backend) -> bool:
+        """Return False: the sums over the batch come first."""
+        return False
+
     def forward(self, backend: Backend, io: Bound) -> list[Stage]:
         """Return the stages that compute io.y from io.xs."""
         s, shortcut = self.activation.settings, io.xs[1] if len(io.xs) > 1 else None

@@ -12,6 +12,7 @@ from engine.layers.fused import NormActivation, fuse
 from tests.engine.cases import CASES, FLOAT32_FORWARD, Case, relative
 
 CONV = {"conv": {"filters": 3, "kernel": 3, "padding": 1}}
+WIDE = {"conv": {"filters": 32, "kernel": 3, "padding": 1}}
 NORM = {"batch_norm": {}}
 TANH = {"activation": "tanh"}
 RESIDUAL = Case(
@@ -153,10 +154,26 @@ def gradients_in_training(network, case: Case) -> dict[str, np.ndarray]:
     }
 
 
+# Enough channels for OpenCL's Winograd convolutions, which add to a gradient.
+BLOCK = Case(
+    "block",
+    (2, 9, 16),
+    (
+        WIDE,
+        *(
+            {"activation": "tanh", "name": "a"},
+            WIDE,
+        ),
+        *(NORM, {"add": {}, "inputs": ["batch_norm1", "a"]}, TANH, "flatten"),
+    ),
+    n=9,
+)
+
+
 SMALL = [case for case in CASES if not case.big]
 
 
-@pytest.mark.parametrize("case", [*SMALL, RESIDUAL], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*SMALL, RESIDUAL, BLOCK], ids=lambda case: case.name)
 def test_arrays_used_again_give_the_same_bytes(case, any_device):
     network = case.network(any_device)
     received = gradients_in_training(network, case)
@@ -177,3 +194,31 @@ def test_a_deep_network_needs_few_gradients(any_device):
     one = n * 64 * any_device.dtype.itemsize
     arrays = (any_device.memory.taken - before) / one
     assert 22 <= arrays < 22 + 5
+
+
+def test_a_convolution_adds_to_the_shortcuts_gradient(opened):
+    """Without an array for its own, and a pass that adds the two."""
+    network = BLOCK.network(opened("opencl"))
+    plan = network.plan(BLOCK.n, training=True)
+    added = [io.adds for io in plan.bounds if io is not None]
+    assert added == [False, False, True, False, False]
+    whole = network.plan(BLOCK.n, training=True, input_gradient=True)
+    assert not any(io.adds for io in whole.bounds if io is not None)
+
+
+@pytest.mark.parametrize("width", [3, 16, 17])
+def test_data_gradients_add_to_what_is_there(width, any_device):
+    """Tiles of 4: one, an even and an odd number of them."""
+    case = Case("adds", (32, 9, width), (WIDE,))
+    network = case.network(any_device)
+    (conv,), backend, shape = network.layers, network.backend, (32, 9, width)
+    dy, dx, alone = (backend.empty(9, shape) for _ in range(3))
+    draw = np.random.Generator(np.random.PCG64(1)).normal
+    values, there = (draw(size=(9, *shape)).astype(np.float32) for _ in range(2))
+    w = network.arrays_of(conv)["weight"]
+    backend.put(dy, values)
+    backend.put(dx, there)
+    backend.conv_add_data(dy, w, dx, conv.geometry)()
+    backend.conv_backward_data(dy, w, alone, conv.geometry)()
+    expected = there + backend.get(alone)
+    np.testing.assert_allclose(backend.get(dx), expected, rtol=1e-6, atol=1e-6)

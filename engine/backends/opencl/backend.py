@@ -24,6 +24,7 @@ from engine.backends.opencl import (
     response_norm,
     softmax,
     update,
+    winograd,
 )
 from engine.backends.opencl.program import Programs
 from engine.backends.opencl.transfer import Rows, Transfer
@@ -198,6 +199,14 @@ class OpenCL(Backend):
 
     def conv_backward_data(self, dy, w, dx, g):
         return convolution.backward_data(self, dy, w, dx, g)
+
+    def conv_add_data(self, dy, w, dx, g):
+        if not self.adds_data(g):
+            return super().conv_add_data(dy, w, dx, g)
+        return winograd.backward_data(self, dy, w, dx, g, add=True)
+
+    def adds_data(self, g):
+        return winograd.adds(self, g)
 
     def conv_backward_weights(self, x, dy, dw, db, g):
         return convolution.backward_weights(self, x, dy, dw, db, g)

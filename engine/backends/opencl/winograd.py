@@ -53,6 +53,12 @@ def fits(backend: OpenCL, g: ConvGeometry) -> bool:
     )
 
 
+def adds(backend: OpenCL, g: ConvGeometry) -> bool:
+    """Return whether dx can be added to: where no tile is computed twice."""
+    row = -(-g.width // 4)
+    return fits(backend, g) and row % min(2, row) == 0
+
+
 def fits_weights(backend: OpenCL, g: ConvGeometry) -> bool:
     """Return whether dw is computed this way: vectors must hold channels, too."""
     if not fits(backend, g) or g.channels % backend.lanes:
@@ -84,10 +90,19 @@ def forward(
 
 
 def backward_data(
-    backend: OpenCL, dy: BatchArray, w: FlatArray, dx: BatchArray, g: ConvGeometry
+    backend: OpenCL,
+    dy: BatchArray,
+    w: FlatArray,
+    dx: BatchArray,
+    g: ConvGeometry,
+    *,
+    add: bool = False,
 ) -> Stage:
-    """Return the stage dx = ∂loss/∂x: dy convolved with the turned filters."""
-    return _convolve(backend, dy, w, None, dx, _back(g), turned=True)
+    """Return the stage dx = ∂loss/∂x: dy convolved with the turned filters.
+
+    add: dx += ∂loss/∂x.
+    """
+    return _convolve(backend, dy, w, None, dx, _back(g), turned=True, add=add)
 
 
 def backward_weights(
@@ -140,12 +155,14 @@ def _back(g: ConvGeometry) -> ConvGeometry:
     )
 
 
-def _convolve(backend, x, w, b, y, g: ConvGeometry, *, turned: bool) -> Stage:
+def _convolve(
+    backend, x, w, b, y, g: ConvGeometry, *, turned: bool, add: bool = False
+) -> Stage:
     narrow = _is_narrow(backend, g)
     files = ("winograd",) if narrow else ("winograd", "winograd_wide")
     shape = _narrow_shape(backend, g) if narrow else _wide_shape(backend, g)
     definitions = _definitions(g) | shape | {
-        "TURNED": int(turned), "HAS_BIAS": int(b is not None),
+        "TURNED": int(turned), "HAS_BIAS": int(b is not None), "ADD": int(add),
     }  # fmt: skip
 
     def launch(name: str, items: int, *arguments) -> Stage:
@@ -181,7 +198,7 @@ def _definitions(g: ConvGeometry) -> dict[str, int]:
     return {
         "C": g.channels, "H": g.height, "W": g.width, "F": g.filters,
         "OH": g.out_height, "OW": g.out_width, "PT": g.padding[0], "PL": g.padding[1],
-        "TURNED": 0, "HAS_BIAS": 0,
+        "TURNED": 0, "HAS_BIAS": 0, "ADD": 0,
     }  # fmt: skip
 
 

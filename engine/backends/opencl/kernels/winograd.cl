@@ -135,7 +135,8 @@ input_tile(IN map, const int ih, const int iw, __local vec *v, const size_t step
     }
 }
 
-/* The tile of y at row oh, column ow: Aᵀ M A + bias, M's element k at m[k · stride]. */
+/* The tile of y at row oh, column ow: Aᵀ M A + bias, M's element k at m[k · stride]; with
+   ADD it is added to what is there. */
 static inline __attribute__((always_inline)) void
 output_tile(__local const vec *m, const size_t stride, const float bias, OUT map,
             const int oh, const int ow) {
@@ -154,8 +155,10 @@ output_tile(__local const vec *m, const size_t stride, const float bias, OUT map
         OUTPUT(row, e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5])
 #pragma unroll
         for (int j = 0; j < 4; j++)
-            if (ON_MAP(oh + i, ow + j))
-                map[(oh + i) * OW + ow + j] = row[j] + bias;
+            if (ON_MAP(oh + i, ow + j)) {
+                const size_t at = (oh + i) * OW + ow + j;
+                map[at] = ADD ? map[at] + (row[j] + bias) : row[j] + bias;
+            }
     }
 }
 
