@@ -131,7 +131,7 @@ def _convolve(
         kernel = _kernel(backend, "conv", d | tile)
         return backend.launch(kernel, items, x, w, w if b is None else b, y)
 
-    shapes = _tiles(_few(backend), filters, max(d["OW"] // d["UW"], 1))
+    shapes = _tiles(backend, _few(backend), filters, max(d["OW"] // d["UW"], 1))
     work = y.blocks * backend.lanes * d["F"] * d["OH"] * d["OW"] * window
     shape = _fastest(backend, "conv", d, shapes, stage, y.blocks, work)
     return stage(shape, y.blocks)
@@ -168,19 +168,22 @@ def _few(backend: OpenCL) -> int:
     return backend.tile * 5 // 6
 
 
-def _tiles(most: int, filters: int, columns: int) -> list[Shape]:
+def _tiles(backend: OpenCL, most: int, filters: int, columns: int) -> list[Shape]:
     """Return (filters, columns) of tiles of results, the likeliest to be fast first.
 
     That is, of all shapes of at most `most` results the one that takes the fewest
     cycles by this account: each product waits for the one before it in its sum, loads
-    cost as much as products, and where tiles overlap, they compute twice. Behind it
-    follow others that are good by this account, to be measured.
+    cost as much as products, what finds no register is one more, and where tiles
+    overlap, they compute twice. Behind it follow others that are good by this account,
+    to be measured.
     """
+    registers = backend.tile * 4 // 3  # a tile may fill three of four
 
     def cycles(shape: Shape) -> float:
         tall, wide = shape
         tiles = -(-filters // tall) * -(-columns // wide)
-        return tiles * (max(tall * wide, _CHAINS) + tall + wide)
+        without = max((tall + 1) * wide + 1 - registers, 0)
+        return tiles * (max(tall * wide, _CHAINS) + tall + wide + without)
 
     shapes = [
         (tall, wide)
@@ -266,7 +269,7 @@ def _direct_weights(
         return backend.launch(kernel, items, x, dy, partial, *numbers)
 
     most = _few(backend) if any(borders) else backend.tile
-    shapes = _tiles(most, filters, columns)
+    shapes = _tiles(backend, most, filters, columns)
     work = x.blocks * backend.lanes * g.out_height * g.out_width * math.prod(dw.shape)
     shape = _fastest(backend, "conv_weights", definitions, shapes, stage, shards, work)
     ends = _kernel(backend, "conv_sum_shards", definitions | {"OT": 1})
