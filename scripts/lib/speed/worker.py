@@ -24,6 +24,10 @@ import numpy as np
 
 from scripts.lib.speed.works import Work, read_works
 
+# Batches of a pass, where the engine trains by its `fit`: few, so that they are no more
+# than a cache holds, as the one batch of PyTorch's loop is.
+_BATCHES = 8
+
 # (steps) -> None, back when they are done; of `learn` (seed) -> the passes
 Runner = Callable[[int], Any]
 
@@ -38,7 +42,7 @@ def ours(work: Work, device: str, threads: int) -> Runner:
 
         return Ours(work.learning, backend)
     network = engine.Network.from_spec(work.spec, device=backend)
-    if work.what == "fit":
+    if work.what in ("train", "fit"):
         return _fit(work, network)
     x, t = work.data()
     if work.trains:
@@ -77,13 +81,15 @@ def _fit(work: Work, network: Any) -> Runner:
     import engine
 
     trainer = engine.Trainer(network, work.optimizer, batch_size=work.batch)
-    made: dict[int, tuple] = {}  # a pass's samples, made once
+    x, t = work.data(_BATCHES)
 
     def run(steps: int) -> None:
-        if steps not in made:
-            made.clear()
-            made[steps] = work.data(steps)
-        trainer.fit(made[steps], passes=1)
+        passes, rest = divmod(steps, _BATCHES)
+        if passes:
+            trainer.fit((x, t), passes=passes)
+        if rest:
+            n = rest * work.batch
+            trainer.fit((x[:n], t[:n]), passes=1)
 
     return run
 
