@@ -99,6 +99,7 @@ class Plan:
         y = self.backend.empty(self.n, layer.out_shape)
         return Bound(xs, y, self.network.arrays_of(layer), self.training, self.n)
 
+    @computing
     def output(self, index: int) -> Array:
         """Return the output of layer `index` in the last run, -1: the network's input.
 

@@ -75,9 +75,9 @@ def _typed(settings: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
         typed[key] = [_number(entry) if key == "seeds" else entry for entry in entries]
     if "data_dir" in given and isinstance(typed["data_dir"], int | float):
         typed["data_dir"] = str(typed["data_dir"])
-    if "download" in given:
-        words = {"true": True, "false": False}
-        typed["download"] = words.get(str(typed["download"]).lower(), typed["download"])
+    words = {"true": True, "false": False}
+    for key in {"download", "tune"} & set(given):
+        typed[key] = words.get(str(typed[key]).lower(), typed[key])
     return typed
 
 

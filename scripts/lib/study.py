@@ -25,6 +25,7 @@ class Study:
         self.scale: str = settings["scale"]
         self.seeds: list[int] = settings["seeds"]
         self.device: str = settings["device"]
+        self.tune: bool = settings["tune"]
         self.experiments = {n: configs.experiments[n] for n in settings["experiments"]}
         self.datasets = configs.datasets
         self.augmentations = configs.augmentations

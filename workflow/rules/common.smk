@@ -26,8 +26,6 @@ os.environ.update(
     # what of a file matters to a step stands in its params, so that a comment reruns
     # nothing.
     IGNETLAB_CONFIG=str(BASE / "config"),
-    # No param: results do not depend on it, so another choice must rerun nothing.
-    IGNETLAB_TUNE="1" if config["tune"] else "0",
 )
 
 try:
@@ -42,6 +40,8 @@ try:
     )
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+# No param of the rules: no result depends on it, so another choice must rerun nothing.
+os.environ["IGNETLAB_TUNE"] = "1" if STUDY.tune else "0"
 RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}"
 
 
