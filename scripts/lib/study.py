@@ -199,8 +199,12 @@ class Study:
 
     @property
     def command_line(self) -> list[str]:
-        """Return the settings as KEY=VALUE, for Snakemake's option --config."""
+        """Return the settings as KEY=VALUE, for Snakemake's option --config.
+
+        But for `tune`, which decides about nothing that is in the report.
+        """
         settings = dict(self.configs.settings)
+        del settings["tune"]
         settings["data_dir"] = str(self.data_dir) if self.data_dir else None
         return [
             f"{key}={json.dumps(value)}"

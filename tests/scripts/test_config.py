@@ -166,12 +166,14 @@ def test_what_the_command_line_can_say_is_taken_as_meant(project):
         "experiments": "ignet,xor",
         "data_dir": 2024,
         "download": "true",
+        "tune": "False",
     }
     settings = load_configs(project, {**load(project).settings, **said}, said).settings
     assert settings["seeds"] == [0, 12]
     assert settings["experiments"] == ["ignet", "xor"]
     assert settings["data_dir"] == "2024"
     assert settings["download"] is True
+    assert settings["tune"] is False
 
 
 def test_a_number_without_a_point_is_a_number(project):
