@@ -1,9 +1,8 @@
 """What a backend must do: the one list of primitives.
 
 Two kinds of arrays live on a device:
-  batch arrays   (n, *shape), one row per sample; made by `empty`. How they lie
-  in memory
-                 is the backend's own business; `put` and `get` translate.
+  batch arrays   (n, *shape), one row per sample; made by `empty`. How they lie in
+                 memory is the backend's own business; `put` and `get` translate.
   flat arrays    plain numbers in C order: parameters, their gradients, optimiser state.
                  One flat array holds them all; `part` gives a named piece of it.
 

@@ -110,6 +110,18 @@ def test_steps_for_a_turn_are_long_enough():
     assert 250 <= steps <= 350
 
 
+def test_what_the_first_steps_compile_does_not_count():
+    seconds = iter([30.0, *(0.001 * n for n in (1, 10, 100))])
+    counts = []
+
+    def run(steps: int) -> float:
+        counts.append(steps)
+        return next(seconds, 0.001 * steps)
+
+    assert rounds.steps_for(run) > 200
+    assert counts[:2] == [2, 1]
+
+
 TURNS = rounds.Turns([], "", 200.0, 20.0)
 
 

@@ -101,7 +101,11 @@ def take_turns(
 
 
 def steps_for(run: Callable[[int], float]) -> int:
-    """Return how many steps make a turn long enough; run(steps) gives seconds."""
+    """Return how many steps make a turn long enough; run(steps) gives seconds.
+
+    The first steps do not count: they compile, and measure tiles.
+    """
+    run(2)
     steps = 1
     while (seconds := run(steps)) < _SECONDS:
         steps = max(steps + 1, int(steps * min(_SECONDS / seconds * 1.1, 10)))
