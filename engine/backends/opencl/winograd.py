@@ -27,8 +27,8 @@ _CHANNELS, _V_FLOATS = 32, 1 << 23
 # Numbers between the 36 planes of the weights' sums: without them the planes of 32 × 32
 # filters would fall upon the same few places of the cache.
 _GAP = 16
-# Shards of the tiles: enough for the device's cores; and how many tiles make it worth
-# while to begin one.
+# Shards of the tiles: enough for the device's cores, and of one size where they can be;
+# and how many tiles make it worth while to begin one.
 _SHARDS, _LEAST_TILES = 16, 8
 # Most of what a map that is no multiple of 4 wide may add; with few channels, for which
 # the direct kernels are nearly as fast.
@@ -124,7 +124,6 @@ def backward_weights(
     }  # fmt: skip
     tiles = x.blocks * -(-g.out_width // 4) * -(-g.out_height // 4)
     each = max(-(-tiles // _SHARDS), _LEAST_TILES)
-    each = -(-each // _TILES) * _TILES
     shards = -(-tiles // each)
     floats = shards * 36 * (g.filters * g.channels + _GAP)
     partial = backend.scratch("winograd sums", floats)
