@@ -41,7 +41,7 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 # No param of the rules: no result depends on it, so another choice must rerun nothing.
-os.environ["IGNETLAB_TUNE"] = "1" if STUDY.tune else "0"
+os.environ.update(IGNETLAB_TUNE="1" if STUDY.tune else "0")
 RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}"
 
 
