@@ -28,9 +28,7 @@ class Rows:
     def __init__(self, backend: OpenCL, rows: int, features: int):
         shape, self._queue = (rows, features), backend.queue
         if _shares_memory(backend.queue.device):
-            backend.memory.ask(4 * rows * features)
             self.host = cl.fsvm_empty(backend.context, shape, np.float32)
-            backend.memory.hold(self, 4 * rows * features)
             self.device, self.copied = cl.SVM(self.host), False
         else:
             self.host = np.empty(shape, np.float32)
