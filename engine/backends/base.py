@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
+from engine.backends.norm import Norm
 from engine.backends.response_norm import ResponseNorm
 from engine.backends.update import UpdateRule
 
@@ -48,17 +49,6 @@ def in_order(stages: Iterable[Stage]) -> Stage:
             stage()
 
     return run
-
-
-@dataclass(frozen=True)
-class Norm:
-    """What channels are normalised by: flat arrays (C,), and ε. None: γ = 1, β = 0."""
-
-    mean: Array
-    variance: Array
-    gamma: Array | None
-    beta: Array | None
-    epsilon: float
 
 
 @dataclass

@@ -17,9 +17,10 @@ from engine.backends import (
     reference_pooling,
     response_norm,
 )
-from engine.backends.base import Backend, Norm, Stage, State
+from engine.backends.base import Backend, Stage, State
 from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
 from engine.backends.memory import Memory, of_host
+from engine.backends.norm import Norm
 from engine.backends.update import update
 from engine.backends.windows import groups, inner, padded, windows
 

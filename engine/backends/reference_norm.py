@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backends.base import Norm, Stage
+from engine.backends.base import Stage
+from engine.backends.norm import Norm
 
 Array = np.ndarray
 

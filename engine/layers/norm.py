@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from engine.backends.base import Array, Norm
+from engine.backends.base import Array
+from engine.backends.norm import Norm
 from engine.errors import InputError
 from engine.initializers import ONES, ZEROS, Fan
 from engine.layers.base import Bound, Layer, Parameter, Shape, Stage

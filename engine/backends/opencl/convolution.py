@@ -19,8 +19,14 @@ from engine.backends.opencl.tuning import Shape
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
-# The kernels of conv_sum.cl; the others have files of their own, to be compiled alone.
-_SUMS = ("conv_sum_shards", "conv_bias")
+# The files of each kernel, window.cl before them. Every program that a new process must
+# build takes it a tenth of a second.
+_FILES = {
+    "conv": ("conv",),
+    "conv_weights": ("conv_weights", "conv_sum"),
+    "conv_sum_shards": ("conv_weights", "conv_sum"),
+    "conv_bias": ("conv_sum",),
+}
 # Partial sums of the weights' gradient: the most floats over all shards, and the rows
 # that make it worth while to begin one.
 _PARTIAL_FLOATS = 1 << 20
@@ -256,23 +262,25 @@ def _direct_weights(
     columns = g.kernel[1] if g.kernel[1] > 1 else g.channels // g.groups
     split, *borders = _columns(definitions, backend.tile, filters * columns)
 
-    def stage(shape: Shape, shards: int) -> Stage:
+    def tile(shape: Shape) -> dict[str, int]:
         tall, wide = shape
         left, right = borders
         if g.out_width * tall * max(wide, g.kernel[1]) <= _UNROLLED:
             left, right = g.out_width, 0
-        tile = {
+        return definitions | {
             "OT": tall, "VT": wide, "LEFT": left, "RIGHT": right, "SPLIT": split,
         }  # fmt: skip
-        items = shards * g.groups * -(-filters // tall)
-        kernel = _kernel(backend, "conv_weights", definitions | tile)
+
+    def stage(shape: Shape, shards: int) -> Stage:
+        items = shards * g.groups * -(-filters // shape[0])
+        kernel = _kernel(backend, "conv_weights", tile(shape))
         return backend.launch(kernel, items, x, dy, partial, *numbers)
 
     most = _few(backend) if any(borders) else backend.tile
     shapes = _tiles(backend, most, filters, columns)
     work = x.blocks * backend.lanes * g.out_height * g.out_width * math.prod(dw.shape)
     shape = _fastest(backend, "conv_weights", definitions, shapes, stage, shards, work)
-    ends = _kernel(backend, "conv_sum_shards", definitions | {"OT": 1})
+    ends = _kernel(backend, "conv_sum_shards", tile(shape))
     items, bias = -(-count // 256), dw if db is None else db
     sums = backend.launch(ends, items, partial, dw, bias, np.uint32(shards))
     return in_order([stage(shape, shards), sums])
@@ -287,5 +295,4 @@ def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:
 
 
 def _kernel(backend: OpenCL, name: str, definitions: dict[str, int]):
-    file = "conv_sum" if name in _SUMS else name
-    return backend.programs.kernel(("window", file), name, **definitions)
+    return backend.programs.kernel(("window", *_FILES[name]), name, **definitions)

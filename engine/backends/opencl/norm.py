@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import Norm, Stage, in_order
+from engine.backends.base import Stage, in_order
+from engine.backends.norm import Norm
 
 if TYPE_CHECKING:
     import pyopencl as cl

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backends.base import Norm, Stage, in_order
+from engine.backends.base import Stage, in_order
+from engine.backends.norm import Norm
 from engine.backends.threads import activation, chunks
 
 if TYPE_CHECKING:
