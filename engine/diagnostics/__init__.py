@@ -2,11 +2,14 @@
 
 from engine.diagnostics.bounds import Bounds, bounds
 from engine.diagnostics.gradient_check import gradient_check
-from engine.diagnostics.mav import Row, Table, mav
+from engine.diagnostics.mav import mav
 from engine.diagnostics.overfit import Overfit, overfit
+from engine.diagnostics.table import BAND, Advice, Row, Table
 from engine.diagnostics.tune import Tuning, tune
 
 __all__ = [
+    "BAND",
+    "Advice",
     "Bounds",
     "Overfit",
     "Row",

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.diagnostics.mav import weighted
+from engine.diagnostics.mav import range_of, weighted
 from engine.layers import Layer
 from engine.network import Network
 
@@ -96,8 +96,7 @@ def _range(network: Network, layer: Layer) -> tuple[float, float, int, int]:
     """Return (W, B, maps of the input, maps of the output) of a layer."""
     own = network.parameters_of(layer)
     weight, bias = own[f"{layer.name}.weight"], own.get(f"{layer.name}.bias")
-    fan = layer.parameters[0].fan
     largest = 0.0 if bias is None else float(abs(bias).max())
-    maps = int(np.prod(weight.shape[1:])) // fan.extent
+    maps = int(np.prod(weight.shape[1:])) // layer.parameters[0].fan.extent
     reached = len(weight) // layer.settings.get("groups", 1)
-    return float(abs(weight).max()) * fan.extent, largest, maps, reached
+    return range_of(layer, weight), largest, maps, reached

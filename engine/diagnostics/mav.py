@@ -23,69 +23,15 @@ terms with their signs.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from engine.backends.reference import Reference
+from engine.diagnostics.table import Row, Table
 from engine.errors import InputError
 from engine.layers import Activation, Bound, Conv, Dense, Layer
 from engine.network import Network
-
-# S0 5.4.2: derivatives "of order of 0.01 - 0.1" are acceptable.
-BAND = (0.01, 0.1)
-
-
-@dataclass(frozen=True)
-class Row:
-    """The values of one layer; None: there is none (no bias; no layer behind)."""
-
-    layer: str
-    biases: float | None
-    der_w: float
-    in_map: float
-    der: float
-    weights: float
-    der_b: float
-    metric: float | None
-    der_w_mean: float
-    gradient: float
-
-    @property
-    def verdict(self) -> str:
-        """What S0 5.4.2 expects of a layer with this der_w."""
-        low, high = BAND
-        if self.der_w < low:
-            return "slow"
-        return "good" if self.der_w <= high else "may explode"
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of all layers with weights, from the input on."""
-
-    rows: list[Row]
-
-    def records(self) -> list[dict[str, Any]]:
-        """Return the rows as dicts, with their verdicts."""
-        return [asdict(row) | {"verdict": row.verdict} for row in self.rows]
-
-    def text(self) -> str:
-        """Return the table as text, in the columns of S0 Fig. 4."""
-        names = [field.name for field in fields(Row)]
-        lines = [[*names, "verdict"]]
-        for row in self.rows:
-            values = [getattr(row, name) for name in names[1:]]
-            shown = ["" if v is None else f"{v:.6f}" for v in values]
-            lines.append([row.layer, *shown, row.verdict])
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(
-                f"{text:>{width}}" for text, width in zip(line, widths, strict=True)
-            )
-            for line in lines
-        )
 
 
 def mav(network: Network, x: Any, t: Any) -> Table:
@@ -122,6 +68,7 @@ def mav(network: Network, x: Any, t: Any) -> Table:
                 metric=behind and der * behind.weights * behind.der_b,
                 der_w_mean=_terms(layer, in_map, delta),
                 gradient=_mean(gradients[f"{layer.name}.weight"]),
+                W=range_of(layer, own[f"{layer.name}.weight"]),
             ),
         )
     return Table(rows)
@@ -133,6 +80,11 @@ def weighted(network: Network) -> list[Layer]:
     if not layers:
         raise InputError("expected a network with a conv or dense layer, found none")
     return layers
+
+
+def range_of(layer: Layer, weights: np.ndarray) -> float:
+    """Return W of Eq. (3), the range that a layer's weights have: max |w| · v h."""
+    return float(abs(weights).max()) * layer.parameters[0].fan.extent
 
 
 def _mean(values: np.ndarray) -> float:

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.diagnostics.mav import BAND, Row, Table, mav, weighted
+from engine.diagnostics.mav import mav, range_of, weighted
+from engine.diagnostics.table import BAND, Row, Table
 from engine.errors import InputError, NumericsError
 from engine.network import Network
 from engine.settings import is_integer
@@ -90,9 +91,7 @@ def tune(network: Network, x: Any, t: Any, *, restarts: int = 20) -> Tuning:
         steps = _steps(table.rows)
         factors = {name: factors[name] * steps[name] for name in factors}
     ranges = {
-        layer.name: float(abs(initial[layer.name]).max())
-        * layer.parameters[0].fan.extent
-        * factors[layer.name]
+        layer.name: range_of(layer, initial[layer.name]) * factors[layer.name]
         for layer in layers
     }
     return Tuning(factors, ranges, table, start, outside)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import engine
-from engine.diagnostics import bounds, mav, tune
+from engine.diagnostics import BAND, Table, bounds, mav, tune
 
 
 def ignet(*ranges: float, loss: str = "mean_absolute_error", units: int = 1) -> dict:
@@ -163,15 +165,66 @@ def test_a_later_step_and_nothing_is_updated(any_device):
     assert mav(net, sheets(), ages()) == later
 
 
-def test_text_and_records(reference):
+def test_text_has_the_blocks_and_columns_of_figure_4(reference):
     table = mav(network(ignet(4.0, 2.0), reference), sheets(), ages())
-    head, first, last = table.text().splitlines()
-    assert head.split()[:4] == ["layer", "biases", "der_w", "in_map"]
-    assert first.split()[0] == "conv1"
-    assert first.split()[1] == f"{table.rows[0].der_w:.6f}"  # no biases
-    assert last.endswith(table.rows[1].verdict)
-    assert len({len(head), len(first), len(last)}) == 1
+    first, last = table.rows
+    mean, stars, head, one, two, gap, abilities, *more = table.text().splitlines()
+    assert (mean, gap) == ("LAYERS MAV:", "")
+    assert set(stars) == {"*"}
+    assert {len(stars), len(one), len(two)} == {len(head)}
+    columns = "layer, biases MAV, der_w MAV***, in_map MAV*, der MAV*, weights MAV*"
+    columns += ", der_b MAV*, convergency metric"
+    assert re.split(r" {2,}", head) == columns.split(", ")
+    values = [first.der_w, first.in_map, 1.0, first.weights, first.der_b, first.metric]
+    assert one.split() == ["1", *(f"{value:.6f}" for value in values)]  # no biases
+    assert two.split()[-1] == "1.000000"  # der_b: no layer behind, no metric
+    assert abilities == "LAYERS CONVERGENCY ABILITIES:"
+    assert more[1].split()[:5] == ["layer", "der_w", "MAV", "der_w", "MEAN"]
+    signed = [f"{row.der_w:.6f} {row.der_w_mean:.6f}".split() for row in table.rows]
+    assert [line.split()[1:3] for line in more[2:4]] == signed
+    legend = table.text().partition("\n*  ")[2]
+    assert "(mean absolute value) of the input map |In|" in legend
+    assert "***  MAV of the derivative by a weight" in legend
     assert [record["layer"] for record in table.records()] == ["conv1", "dense1"]
+    assert table.records()[1]["verdict"] == last.verdict
+
+
+def test_small_values_keep_their_digits(reference):
+    row = mav(network(ignet(4.0, 1e-5), reference), sheets(), ages()).rows[0]
+    assert 0 < row.der_w < 5e-7
+    assert f" {row.der_w:.3e} " in Table([row]).text()
+
+
+# --- advice ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ranges", [(1.0, 1.0), (1.0, 90.0), (0.1, 4.0)])
+def test_the_range_that_is_advised_brings_the_layer_to_the_ends(ranges, any_device):
+    table = mav(network(ignet(*ranges), any_device), sheets(), ages())
+    (advice,) = table.advice()
+    number = {"conv1": 0, "dense1": 1}
+    at, change = number[advice.layer], number[advice.change]
+    assert at != change
+    assert 0.9 * ranges[change] < advice.W <= ranges[change]
+    for W, end in ((advice.low, BAND[0]), (advice.high, BAND[1])):
+        again = list(ranges)
+        again[change] *= W / advice.W
+        found = mav(network(ignet(*again), any_device), sheets(), ages()).rows
+        assert found[at].der_w == pytest.approx(end, rel=1e-4)
+        assert found[change].der_w == pytest.approx(table.rows[change].der_w, rel=1e-4)
+    wanted = f"W of {advice.change} from {advice.W:.4g} to {advice.low:.4g} ... "
+    assert f"{wanted}{advice.high:.4g} would bring it to 0.01 ... 0.1" in table.text()
+
+
+def test_nothing_is_advised_where_all_is_well_or_no_range_helps(reference):
+    tuned = network(ignet(4.0, 6.0), reference)
+    good = tune(tuned, sheets(), ages()).table
+    assert good.advice() == []
+    assert good.text().endswith("All layers are in the band 0.01-0.1.")
+    alone = mav(network(ignet(1.0), reference), sheets(), ages())
+    assert alone.rows[0].verdict == "may explode"
+    assert alone.advice() == []
+    assert "no range of another layer's weights changes it" in alone.text()
 
 
 @pytest.mark.parametrize("measure", [mav, bounds, tune])
