@@ -14,7 +14,7 @@ from engine.backends.base import Array
 from engine.errors import DeviceError, NumericsError
 from engine.gradients import Gradient, Gradients
 from engine.layers import Bound, Stage
-from engine.layers.fused import Step, fuse
+from engine.layers.fused import Activated, Step, fuse
 
 if TYPE_CHECKING:
     from engine.network import Network
@@ -56,7 +56,10 @@ class Plan:
         self.network, self.n, self.training = network, n, training
         self.backend = backend = network.backend
         self.x = backend.empty(n, network.input_shape)
-        self._steps = fuse(network.layers)
+        # Whoever asks for the input's gradient may ask for what lies between, too.
+        self._steps = fuse(
+            network.layers, weighted=backend.fuses_activations and not input_gradient
+        )
         # None: the output is never stored, the layer being part of one behind.
         self._outputs: list[Array | None] = []
         self.forward: list[Stage] = []
@@ -142,9 +145,13 @@ class Plan:
                     if dx is not None:
                         arriving[source].append(dx)
             io.dxs = [dx and dx.array for dx in dxs]
+            io.through = self._through(layer)
+            own = self._gradient_within(i, dy, gradients)
             if not (layer.spreads_gradient() or layer.passes_through(True)):
                 self.backward += layer.backward(self.backend, io)
             gradients.read(dy)
+            if own is not None:
+                gradients.read(own)
         if input_gradient:
             shape = self.network.input_shape
             self.dx = self._sum(arriving[-1], shape, gradients).array
@@ -164,6 +171,30 @@ class Plan:
             else:
                 dxs.append(gradients.take(shape))
         return dxs[::-1]
+
+    def _through(self, layer: Step) -> tuple[str, float] | None:
+        """Return f whose output only `layer` takes, if it multiplies by its f'."""
+        source = layer.sources[0]
+        before = self._steps[source] if source >= 0 else None
+        uses = sum(each.sources.count(source) for each in self.network.layers)
+        if uses > 1 or not (isinstance(before, Activated) and layer.goes_through()):
+            return None
+        return before.function
+
+    def _gradient_within(
+        self, i: int, dy: Gradient, gradients: Gradients
+    ) -> Gradient | None:
+        """Set the `dz` of step i, where it needs one; return it if it is not dy."""
+        layer, io = self._steps[i], self.bounds[i]
+        behind = [each for each in self._steps if each and i in each.sources]
+        if not isinstance(layer, Activated) or any(map(self._through, behind)):
+            return None
+        if gradients.may_overwrite(dy):
+            io.dz = dy.array
+            return None
+        own = gradients.take(layer.out_shape)
+        io.dz = own.array
+        return own
 
     def _gradients_wanted(self, input_gradient: bool) -> dict[int, bool]:
         """Return for each layer, and the input (-1), whether its gradient is needed."""

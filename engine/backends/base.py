@@ -25,12 +25,13 @@ threads and adds partial sums in a fixed order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from engine.backends.fused import FusedPrimitives, in_order
 from engine.backends.geometry import ConvGeometry, PadGeometry, PoolGeometry
 from engine.backends.norm import Norm
 from engine.backends.response_norm import ResponseNorm
@@ -39,16 +40,7 @@ from engine.backends.update import UpdateRule
 Array = Any
 Stage = Callable[[], None]
 
-
-def in_order(stages: Iterable[Stage]) -> Stage:
-    """Return the stage that runs the given ones one after another."""
-    stages = list(stages)
-
-    def run() -> None:
-        for stage in stages:
-            stage()
-
-    return run
+__all__ = ["Array", "Backend", "Stage", "State", "in_order"]
 
 
 @dataclass
@@ -60,7 +52,7 @@ class State:
     learning_rate: float = 0.0
 
 
-class Backend(ABC):
+class Backend(FusedPrimitives, ABC):
     """A device that computes. `id`, `name`, `kind`, `compute_units` describe it.
 
     fault: a flat array (1,), NaN once `guard` has found one, until it is set to 0.
@@ -146,17 +138,6 @@ class Backend(ABC):
     ) -> Stage:
         """dx = ∂loss/∂x, overwritten."""
 
-    def conv_add_data(self, dy: Array, w: Array, dx: Array, g: ConvGeometry) -> Stage:
-        """dx += ∂loss/∂x."""
-        own = self.empty_like(dx)
-        return in_order(
-            [self.conv_backward_data(dy, w, own, g), self.add([dx, own], dx)]
-        )
-
-    def adds_data(self, g: ConvGeometry) -> bool:
-        """Return whether conv_add_data needs no array, and no pass, of its own."""
-        return False
-
     @abstractmethod
     def conv_backward_weights(
         self, x: Array, dy: Array, dw: Array, db: Array | None, g: ConvGeometry
@@ -226,47 +207,6 @@ class Backend(ABC):
         by: Norm,
     ) -> Stage:
         """dx, dγ, dβ, each unless None, overwritten; by's moments are those of x."""
-
-    def normalize_activate(
-        self,
-        x: Array,
-        shortcut: Array | None,
-        y: Array,
-        by: Norm,
-        function: str,
-        slope: float,
-    ) -> Stage:
-        """y = f(normalize(x) + shortcut), the latter unless None."""
-        z = self.empty_like(y)
-        stages = [self.normalize(x, z, by)]
-        if shortcut is not None:
-            stages.append(self.add([z, shortcut], z))
-        return in_order([*stages, self.activation_forward(z, y, function, slope)])
-
-    def normalize_activate_backward(
-        self,
-        x: Array,
-        y: Array,
-        dy: Array,
-        dx: Array | None,
-        dshortcut: Array | None,
-        dgamma: Array | None,
-        dbeta: Array | None,
-        by: Norm,
-        function: str,
-        slope: float,
-    ) -> Stage:
-        """dshortcut = dz = f'(y) dy, and of dz as `normalize_backward`, overwritten.
-
-        Each unless None. One of dx and dshortcut may be dy itself.
-        """
-        dz = self.empty_like(dy)
-        stages = [self.activation_backward(y, dy, dz, function, slope)]
-        if dx is not None or dgamma is not None:
-            stages.append(self.normalize_backward(x, dz, dx, dgamma, dbeta, by))
-        if dshortcut is not None:
-            stages.append(self.activation_forward(dz, dshortcut, "identity", 0.0))
-        return in_order(stages)
 
     @abstractmethod
     def blend(self, kept: Array, new: Array, portion: float, factor: float) -> Stage:

@@ -59,6 +59,9 @@ class Bound:
     its gradient; n: samples of a batch; p, g: parameters and their gradients by name;
     scratch: what forward keeps for backward; dy is None in a plan that only predicts;
     adds: the first of dxs holds another consumer's gradient, to be added to.
+    through: name and slope of the function f whose output x is, if dx is to be the
+    gradient of f's input; dz: for the gradient of an activation's input, where the
+    layer is computed with it and dy is not that already.
     """
 
     xs: list[Array]
@@ -71,6 +74,8 @@ class Bound:
     g: dict[str, Array] = field(default_factory=dict)
     scratch: dict[str, Array] = field(default_factory=dict)
     adds: bool = False
+    through: tuple[str, float] | None = None
+    dz: Array | None = None
 
     @property
     def x(self) -> Array:
@@ -128,6 +133,10 @@ class Layer:
 
     def adds_gradient(self, backend: Backend) -> bool:
         """Return whether backward can add to dx, as `io.adds` says (one input)."""
+        return False
+
+    def goes_through(self) -> bool:
+        """Return whether backward goes through an activation, as `io.through` says."""
         return False
 
     def forward(self, backend: Backend, io: Bound) -> list[Stage]:

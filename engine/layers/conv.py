@@ -101,17 +101,27 @@ class Conv(Layer):
         before = [total // 2 for total in totals]
         return *before, totals[0] - before[0], totals[1] - before[1]
 
-    def forward(self, backend, io: Bound) -> list[Stage]:
+    def forward(
+        self, backend, io: Bound, f: tuple[str, float] | None = None
+    ) -> list[Stage]:
+        """Return the stages of io.y; of f, name and slope, of it, unless None."""
         x, stages, g = io.x, [], self.geometry
         if self.edge:
             x = io.scratch["padded"] = backend.empty(io.n, self._padded_shape())
             stages.append(backend.pad_forward(io.x, x, self.edge))
         dropped, weight = drop.weight_in_use(self, backend, io)
-        forward = backend.conv_forward(x, weight, io.p.get("bias"), io.y, g)
+        arrays = x, weight, io.p.get("bias"), io.y, g
+        if f is None:
+            forward = backend.conv_forward(*arrays)
+        else:
+            forward = backend.conv_activate(*arrays, *f)
         return [*stages, *dropped, forward]
 
     def adds_gradient(self, backend) -> bool:
         return not self.edge and backend.adds_data(self.geometry)
+
+    def goes_through(self) -> bool:
+        return not self.edge
 
     def backward(self, backend, io: Bound) -> list[Stage]:
         x, g = io.scratch.get("padded", io.x), self.geometry
@@ -125,8 +135,13 @@ class Conv(Layer):
             return stages
         dx = backend.empty(io.n, self._padded_shape()) if self.edge else io.dx
         weight = io.scratch.get("weight", io.p["weight"])
-        data = backend.conv_add_data if io.adds else backend.conv_backward_data
-        stages.append(data(io.dy, weight, dx, g))
+        if io.through:
+            data = backend.conv_backward_through(io.dy, weight, x, dx, g, *io.through)
+        elif io.adds:
+            data = backend.conv_add_data(io.dy, weight, dx, g)
+        else:
+            data = backend.conv_backward_data(io.dy, weight, dx, g)
+        stages.append(data)
         if self.edge:
             stages.append(backend.pad_backward(dx, io.dx, self.edge))
         return stages

@@ -41,10 +41,18 @@ class Dense(Layer):
         self.parameters = self.weight_and_bias((units, features), fan)
         return (units,)
 
-    def forward(self, backend, io: Bound) -> list[Stage]:
+    def forward(
+        self, backend, io: Bound, f: tuple[str, float] | None = None
+    ) -> list[Stage]:
+        """Return the stages of io.y; of f, name and slope, of it, unless None."""
         stages, weight = drop.weight_in_use(self, backend, io)
-        bias = io.p.get("bias")
-        return [*stages, backend.dense_forward(io.x, weight, bias, io.y)]
+        arrays = io.x, weight, io.p.get("bias"), io.y
+        if f is None:
+            return [*stages, backend.dense_forward(*arrays)]
+        return [*stages, backend.dense_activate(*arrays, *f)]
+
+    def goes_through(self) -> bool:
+        return True
 
     def backward(self, backend, io: Bound) -> list[Stage]:
         stages = [
@@ -53,10 +61,16 @@ class Dense(Layer):
             ),
             *drop.gradient_in_use(self, backend, io),
         ]
-        if io.dx is not None:
-            weight = io.scratch.get("weight", io.p["weight"])
-            stages.append(backend.dense_backward_data(io.dy, weight, io.dx))
-        return stages
+        if io.dx is None:
+            return stages
+        weight = io.scratch.get("weight", io.p["weight"])
+        if io.through:
+            data = backend.dense_backward_through(
+                io.dy, weight, io.x, io.dx, *io.through
+            )
+        else:
+            data = backend.dense_backward_data(io.dy, weight, io.dx)
+        return [*stages, data]
 
     def multiply_adds(self) -> int:
         return math.prod(self.in_shape) * self.settings["units"]

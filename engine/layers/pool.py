@@ -48,6 +48,9 @@ class _Pool(Layer):
             self._check_windows()
         return c, g.out_height, g.out_width
 
+    def goes_through(self) -> bool:
+        return True
+
     def _check_windows(self) -> None:
         """Raises: SpecError if a window has nothing to take a maximum or mean of."""
         places = self.geometry.places(with_padding=False)
@@ -81,6 +84,12 @@ class MaxPool(_Pool):
         if io.dx is None:
             return []
         place = io.scratch["place"]
+        if io.through:
+            return [
+                backend.max_pool_backward_through(
+                    io.dy, place, io.x, io.y, io.dx, self.geometry, *io.through
+                )
+            ]
         return [backend.max_pool_backward(io.dy, place, io.dx, self.geometry)]
 
 
@@ -103,6 +112,12 @@ class AveragePool(_Pool):
     def backward(self, backend, io: Bound) -> list[Stage]:
         if io.dx is None:
             return []
+        if io.through:
+            return [
+                backend.average_pool_backward_through(
+                    io.dy, io.x, io.dx, self.geometry, *io.through
+                )
+            ]
         return [backend.average_pool_backward(io.dy, io.dx, self.geometry)]
 
 

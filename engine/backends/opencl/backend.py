@@ -24,14 +24,14 @@ from engine.backends.opencl import (
     response_norm,
     softmax,
     update,
-    winograd,
 )
+from engine.backends.opencl.functions import FUNCTIONS
+from engine.backends.opencl.fused import FusedPasses
 from engine.backends.opencl.program import Programs
 from engine.backends.opencl.transfer import Rows, Transfer
 from engine.backends.opencl.tuning import Tuning
 from engine.random import PURPOSES
 
-FUNCTIONS = ("relu", "leaky_relu", "sigmoid", "bipolar_sigmoid", "tanh", "identity")
 _CHUNK = 64
 _UPDATE_CHUNK = 2048
 
@@ -73,7 +73,7 @@ class FlatArray:
         return math.prod(self.shape)
 
 
-class OpenCL(Backend):
+class OpenCL(FusedPasses, Backend):
     """One OpenCL device with one in-order queue, float32."""
 
     dtype = np.dtype(np.float32)
@@ -200,14 +200,6 @@ class OpenCL(Backend):
     def conv_backward_data(self, dy, w, dx, g):
         return convolution.backward_data(self, dy, w, dx, g)
 
-    def conv_add_data(self, dy, w, dx, g):
-        if not self.adds_data(g):
-            return super().conv_add_data(dy, w, dx, g)
-        return winograd.backward_data(self, dy, w, dx, g, add=True)
-
-    def adds_data(self, g):
-        return winograd.adds(self, g)
-
     def conv_backward_weights(self, x, dy, dw, db, g):
         return convolution.backward_weights(self, x, dy, dw, db, g)
 
@@ -246,16 +238,6 @@ class OpenCL(Backend):
 
     def normalize_backward(self, x, dy, dx, dgamma, dbeta, by):
         return norm.backward(self, x, dy, dx, dgamma, dbeta, by)
-
-    def normalize_activate(self, x, shortcut, y, by, function, slope):
-        f = norm.Function(FUNCTIONS.index(function), slope)
-        return norm.forward(self, x, y, by, shortcut, f)
-
-    def normalize_activate_backward(
-        self, x, y, dy, dx, dshortcut, dgamma, dbeta, by, function, slope
-    ):
-        f = norm.Function(FUNCTIONS.index(function), slope, y)
-        return norm.backward(self, x, dy, dx, dgamma, dbeta, by, dshortcut, f)
 
     def blend(self, kept, new, portion, factor):
         return norm.blend(self, kept, new, portion, factor)

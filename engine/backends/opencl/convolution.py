@@ -14,6 +14,7 @@ import numpy as np
 from engine.backends.base import Stage, in_order
 from engine.backends.geometry import ConvGeometry
 from engine.backends.opencl import winograd
+from engine.backends.opencl.functions import IDENTITY, Function
 from engine.backends.opencl.tuning import Shape
 
 if TYPE_CHECKING:
@@ -51,20 +52,26 @@ def forward(
     b: FlatArray | None,
     y: BatchArray,
     g: ConvGeometry,
+    f: Function = IDENTITY,
 ) -> Stage:
-    """Return the stage y = conv(x, w) + b."""
+    """Return the stage y = f(conv(x, w) + b)."""
     if winograd.fits(backend, g):
-        return winograd.forward(backend, x, w, b, y, g)
-    return _convolve(backend, x, w, b, y, _definitions(g))
+        return winograd.forward(backend, x, w, b, y, g, f)
+    return _convolve(backend, x, w, b, y, _definitions(g), f)
 
 
 def backward_data(
-    backend: OpenCL, dy: BatchArray, w: FlatArray, dx: BatchArray, g: ConvGeometry
+    backend: OpenCL,
+    dy: BatchArray,
+    w: FlatArray,
+    dx: BatchArray,
+    g: ConvGeometry,
+    f: Function = IDENTITY,
 ) -> Stage:
-    """Return the stage dx = ∂loss/∂x."""
+    """Return the stage dx = ∂loss/∂x, times f' by f.y unless f is the identity."""
     if winograd.fits(backend, g):
-        return winograd.backward_data(backend, dy, w, dx, g)
-    return _convolve(backend, dy, w, None, dx, _turned(g))
+        return winograd.backward_data(backend, dy, w, dx, g, f)
+    return _convolve(backend, dy, w, None, dx, _turned(g), f)
 
 
 def backward_weights(
@@ -92,7 +99,7 @@ def _definitions(g: ConvGeometry) -> dict[str, int]:
         "OH": g.out_height, "OW": g.out_width, "KH": g.kernel[0], "KW": g.kernel[1],
         "SH": g.stride[0], "SW": g.stride[1], "UH": 1, "UW": 1, "DH": g.dilation[0],
         "DW": g.dilation[1], "PT": g.padding[0], "PL": g.padding[1], "G": g.groups,
-        "TURNED": 0, "HAS_BIAS": 0,
+        "TURNED": 0, "HAS_BIAS": 0, "FUNCTION": IDENTITY.number,
     }  # fmt: skip
 
 
@@ -106,7 +113,7 @@ def _turned(g: ConvGeometry) -> dict[str, int]:
         "OH": g.height, "OW": g.width, "KH": g.kernel[0], "KW": g.kernel[1],
         "SH": 1, "SW": 1, "UH": g.stride[0], "UW": g.stride[1], "DH": g.dilation[0],
         "DW": g.dilation[1], "PT": top, "PL": left, "G": g.groups,
-        "TURNED": 1, "HAS_BIAS": 0,
+        "TURNED": 1, "HAS_BIAS": 0, "FUNCTION": IDENTITY.number,
     }  # fmt: skip
 
 
@@ -117,11 +124,13 @@ def _convolve(
     b: FlatArray | None,
     y: BatchArray,
     d: dict[str, int],
+    f: Function,
 ) -> Stage:
     """Return the stage of the kernel conv with the definitions d."""
     filters, channels = d["F"] // d["G"], d["C"] // d["G"]
     window = d["KH"] * d["KW"] * channels
-    d = d | {"HAS_BIAS": int(b is not None)}
+    d = d | {"HAS_BIAS": int(b is not None), "FUNCTION": f.number}
+    bias, of = w if b is None else b, x if f.y is None else f.y
 
     def stage(shape: Shape, blocks: int) -> Stage:
         tall, wide = shape
@@ -135,7 +144,7 @@ def _convolve(
         tile = {"OT": tall, "WT": wide, "RT": rows, "LEFT": left, "RIGHT": right}
         items = blocks * tiles * -(-d["OH"] // rows)
         kernel = _kernel(backend, "conv", d | tile)
-        return backend.launch(kernel, items, x, w, w if b is None else b, y)
+        return backend.launch(kernel, items, x, w, bias, y, of, np.float32(f.slope))
 
     shapes = _tiles(backend, _few(backend), filters, max(d["OW"] // d["UW"], 1))
     work = y.blocks * backend.lanes * d["F"] * d["OH"] * d["OW"] * window
@@ -295,4 +304,5 @@ def _shards(blocks: int, rows: int, weights: int) -> tuple[int, int, int, int]:
 
 
 def _kernel(backend: OpenCL, name: str, definitions: dict[str, int]):
-    return backend.programs.kernel(("window", *_FILES[name]), name, **definitions)
+    files = "functions", "window", *_FILES[name]
+    return backend.programs.kernel(files, name, **definitions)

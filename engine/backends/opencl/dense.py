@@ -8,6 +8,7 @@ import numpy as np
 import pyopencl as cl
 
 from engine.backends.base import Stage
+from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
@@ -17,23 +18,33 @@ _GROUP = 4  # tiles at least, for one turned panel
 
 
 def forward(
-    backend: OpenCL, x: BatchArray, w: FlatArray, b: FlatArray | None, y: BatchArray
+    backend: OpenCL,
+    x: BatchArray,
+    w: FlatArray,
+    b: FlatArray | None,
+    y: BatchArray,
+    f: Function = IDENTITY,
 ) -> Stage:
-    """Return the stage y = x wᵀ + b."""
+    """Return the stage y = f(x wᵀ + b)."""
     items = _tiles(backend, y.features) * _pairs(x)
     return backend.launch(
-        _kernel(backend, "dense_forward", w), items, x, w, w if b is None else b, y,
-        np.uint32(x.blocks), np.int32(b is not None),
+        _kernel(backend, "dense_forward", w, f), items, x, w, w if b is None else b, y,
+        np.float32(f.slope), np.uint32(x.blocks), np.int32(b is not None),
     )  # fmt: skip
 
 
 def backward_data(
-    backend: OpenCL, dy: BatchArray, w: FlatArray, dx: BatchArray
+    backend: OpenCL,
+    dy: BatchArray,
+    w: FlatArray,
+    dx: BatchArray,
+    f: Function = IDENTITY,
 ) -> Stage:
-    """Return the stage dx = dy w."""
+    """Return the stage dx = dy w, times f' by f.y unless f is the identity."""
     items = _tiles(backend, dx.features) * _pairs(dx)
-    kernel = _kernel(backend, "dense_data", w)
-    return backend.launch(kernel, items, dy, w, dx, np.uint32(dx.blocks))
+    kernel, by = _kernel(backend, "dense_data", w, f), dy if f.y is None else f.y
+    numbers = np.float32(f.slope), np.uint32(dx.blocks)
+    return backend.launch(kernel, items, dy, w, dx, by, *numbers)
 
 
 def backward_weights(
@@ -67,10 +78,13 @@ def _pairs(x: BatchArray) -> int:
     return -(-x.blocks // 2)
 
 
-def _kernel(backend: OpenCL, name: str, w: FlatArray) -> cl.Kernel:
+def _kernel(
+    backend: OpenCL, name: str, w: FlatArray, f: Function = IDENTITY
+) -> cl.Kernel:
     outputs, features = w.shape
     tall = _tall(backend, outputs)
     return backend.programs.kernel(
-        ("dense",), name, O=outputs, K=features, OT=tall, KT=_tall(backend, features),
+        ("functions", "dense"), name, FUNCTION=f.number, O=outputs, K=features,
+        OT=tall, KT=_tall(backend, features),
         KU=max(min(backend.tile // 2 // tall, 4), 1),
     )  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.backends.base import Stage, in_order
 from engine.backends.norm import Norm
+from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
     import pyopencl as cl
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
 
 
-@dataclass(frozen=True)
-class Function:
-    """An activation function by its number, a leaky ReLU's slope, and f's output."""
-
-    number: int
-    slope: float
-    y: BatchArray | None = None
-
-
-_IDENTITY = Function(5, 0.0)
 # Vectors that a work-item of the kernels over blocks has at least.
 _VECTORS = 64
 _FILES = "functions", "norm"
@@ -55,7 +45,7 @@ def forward(
     y: BatchArray,
     by: Norm,
     shortcut: BatchArray | None = None,
-    f: Function = _IDENTITY,
+    f: Function = IDENTITY,
 ) -> Stage:
     """Return the stage y = f(γ (x − mean) / √(variance + ε) + β + shortcut)."""
     _, items, kernel = _cut(backend, x, by, shortcut, f)
@@ -74,7 +64,7 @@ def backward(
     dbeta: FlatArray | None,
     by: Norm,
     dshortcut: BatchArray | None = None,
-    f: Function = _IDENTITY,
+    f: Function = IDENTITY,
 ) -> Stage:
     """Return the stage of dshortcut = dz, dγ = Σ dz x̂, dβ = Σ dz, and dx.
 
@@ -111,9 +101,7 @@ def blend(
 ) -> Stage:
     """Return the stage kept ← (1 − portion) kept + portion · factor · new."""
     sizes = {"C": 1, "P": 1, "EACH": 1, "AFFINE": 0, "SHORTCUT": 0}
-    kernel = backend.programs.kernel(
-        _FILES, "blend", **sizes, FUNCTION=_IDENTITY.number
-    )
+    kernel = backend.programs.kernel(_FILES, "blend", **sizes, FUNCTION=IDENTITY.number)
     numbers = np.float32(1.0 - portion), np.float32(portion * factor)
     size = np.uint32(math.prod(kept.shape))
     return backend.launch(kernel, 1, kept, new, backend.fault, *numbers, size)
@@ -124,7 +112,7 @@ def _cut(
     x: BatchArray,
     by: Norm | None = None,
     shortcut: BatchArray | None = None,
-    f: Function = _IDENTITY,
+    f: Function = IDENTITY,
 ):
     """Return (channels, work-items of the kernels over blocks, name -> kernel)."""
     channels, *sizes = x.shape

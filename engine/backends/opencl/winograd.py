@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.backends.base import Stage, in_order
 from engine.backends.geometry import ConvGeometry
+from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
@@ -27,9 +29,8 @@ _CHANNELS, _V_FLOATS = 32, 1 << 23
 # Numbers between the 36 planes of the weights' sums: without them the planes of 32 × 32
 # filters would fall upon the same few places of the cache.
 _GAP = 16
-# Shards of the tiles: enough for the device's cores, and of one size where they can be;
-# and how many tiles make it worth while to begin one.
-_SHARDS, _LEAST_TILES = 16, 8
+# Most shards of the tiles: enough for the device's cores.
+_SHARDS = 16
 # Most of what a map that is no multiple of 4 wide may add; with few channels, for which
 # the direct kernels are nearly as fast.
 _MOST_WASTE, _MOST_WASTE_FEW = 1.7, 1.25
@@ -84,9 +85,10 @@ def forward(
     b: FlatArray | None,
     y: BatchArray,
     g: ConvGeometry,
+    f: Function,
 ) -> Stage:
-    """Return the stage y = conv(x, w) + b."""
-    return _convolve(backend, x, w, b, y, g, turned=False)
+    """Return the stage y = f(conv(x, w) + b)."""
+    return _convolve(backend, x, w, b, y, g, f, turned=False)
 
 
 def backward_data(
@@ -95,14 +97,15 @@ def backward_data(
     w: FlatArray,
     dx: BatchArray,
     g: ConvGeometry,
+    f: Function = IDENTITY,
     *,
     add: bool = False,
 ) -> Stage:
     """Return the stage dx = ∂loss/∂x: dy convolved with the turned filters.
 
-    add: dx += ∂loss/∂x.
+    Unless f is the identity, times f' by f.y. add: dx += ∂loss/∂x.
     """
-    return _convolve(backend, dy, w, None, dx, _back(g), turned=True, add=add)
+    return _convolve(backend, dy, w, None, dx, _back(g), f, turned=True, add=add)
 
 
 def backward_weights(
@@ -123,11 +126,11 @@ def backward_weights(
         "FB": filters, "CB": channels, "TT": 1, "TB": 1, "TC": _TILES, "GAP": _GAP,
     }  # fmt: skip
     tiles = x.blocks * -(-g.out_width // 4) * -(-g.out_height // 4)
-    each = max(-(-tiles // _SHARDS), _LEAST_TILES)
+    each = -(-tiles // _shards(tiles))
     shards = -(-tiles // each)
     floats = shards * 36 * (g.filters * g.channels + _GAP)
     partial = backend.scratch("winograd sums", floats)
-    programs, files = backend.programs, ("winograd", "winograd_weights")
+    programs, files = backend.programs, ("functions", "winograd", "winograd_weights")
     items = shards * (g.filters // filters) * (g.channels // channels)
     return in_order([
         backend.launch(
@@ -139,6 +142,15 @@ def backward_weights(
             g.filters * g.channels // backend.lanes, partial, dw, np.uint32(shards),
         ),
     ])  # fmt: skip
+
+
+def _shards(tiles: int) -> int:
+    """Return into how many shards the sum over so many tiles is cut.
+
+    A power of two, which cores share evenly, and at most √tiles: each shard holds sums
+    of its own, that must be written and added.
+    """
+    return min(1 << (math.isqrt(tiles).bit_length() - 1), _SHARDS)
 
 
 def _back(g: ConvGeometry) -> ConvGeometry:
@@ -155,20 +167,21 @@ def _back(g: ConvGeometry) -> ConvGeometry:
 
 
 def _convolve(
-    backend, x, w, b, y, g: ConvGeometry, *, turned: bool, add: bool = False
+    backend, x, w, b, y, g: ConvGeometry, f: Function, *, turned: bool, add=False
 ) -> Stage:
     narrow = _is_narrow(backend, g)
-    files = ("winograd",) if narrow else ("winograd", "winograd_wide")
+    files = ("functions", "winograd", *(() if narrow else ("winograd_wide",)))
     shape = _narrow_shape(backend, g) if narrow else _wide_shape(backend, g)
     definitions = _definitions(g) | shape | {
         "TURNED": int(turned), "HAS_BIAS": int(b is not None), "ADD": int(add),
+        "FUNCTION": f.number,
     }  # fmt: skip
 
     def launch(name: str, items: int, *arguments) -> Stage:
         kernel = backend.programs.kernel(files, name, **definitions)
         return backend.launch(kernel, items, *arguments)
 
-    b = w if b is None else b
+    b, of = w if b is None else b, (x if f.y is None else f.y, np.float32(f.slope))
     filter_tiles = -(-g.filters // shape["OT"])
     u = backend.scratch(
         "winograd filters", 36 * filter_tiles * shape["OT"] * g.channels
@@ -176,7 +189,7 @@ def _convolve(
     stages = [launch("winograd_filters", filter_tiles, w, u)]
     rows = x.blocks * -(-g.out_height // 4)
     if narrow:
-        return in_order([*stages, launch("winograd_forward", rows, x, u, b, y)])
+        return in_order([*stages, launch("winograd_forward", rows, x, u, b, y, *of)])
     row = 36 * (g.channels * shape["TB"] + 2) * backend.lanes
     each = min(max(_V_FLOATS // row, 1), rows)
     v = backend.scratch("winograd tiles", each * row)
@@ -187,7 +200,7 @@ def _convolve(
         numbers = np.uint32(begin), np.uint32(count)
         stages += [
             launch("winograd_input", count * channel_parts, x, v, *numbers),
-            launch("winograd_wide", count * filter_parts, v, u, b, y, *numbers),
+            launch("winograd_wide", count * filter_parts, v, u, b, y, *of, *numbers),
         ]
     return in_order(stages)
 
@@ -197,7 +210,7 @@ def _definitions(g: ConvGeometry) -> dict[str, int]:
     return {
         "C": g.channels, "H": g.height, "W": g.width, "F": g.filters,
         "OH": g.out_height, "OW": g.out_width, "PT": g.padding[0], "PL": g.padding[1],
-        "TURNED": 0, "HAS_BIAS": 0, "ADD": 0,
+        "TURNED": 0, "HAS_BIAS": 0, "ADD": 0, "FUNCTION": IDENTITY.number,
     }  # fmt: skip
 
 

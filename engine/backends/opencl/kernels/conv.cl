@@ -1,4 +1,4 @@
-/* Convolution: forward, and the gradient of the data. Read window.cl first.
+/* Convolution: forward, and the gradient of the data. Read functions.cl, window.cl first.
 
    One work-item: RT output rows of OT filters of one group and one block of samples, WT
    columns at a time: OT × WT accumulators, each the sum over (c, u, v) in that order.
@@ -9,7 +9,9 @@
 
        ih · UH = oh · SH + u · DH − PT
 
-   Columns UW apart use the same columns v of the kernel: a tile takes WT of these. */
+   Columns UW apart use the same columns v of the kernel: a tile takes WT of these.
+
+   What is written is f of the results or, with TURNED, f' by its output `of` times them. */
 
 #ifndef OT
 #define OT 4      /* filters a work-item holds */
@@ -40,10 +42,18 @@
 #define PLACE(u, v) ((u) * KW + (v))
 #endif
 
+#if TURNED && FUNCTION != 5
+#define SLOPES 1
+#else
+#define SLOPES 0
+#endif
+#define RESULT(v, place) (TURNED ? SLOPED(v, of[place]) : ACTIVATED(v))
+
 /* The tile of OT filters and of columns ow = phase + i · UW, ow + UW, ... of row oh. `map`
    is the group's source; rest = oh % UH. With `inside` no column meets a border. */
-INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int rest,
-               const int phase, const int i, const int inside) {
+INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, IN of, const float slope,
+               const int oh, const int rest, const int phase, const int i,
+               const int inside) {
     const int ow = phase + i * UW;
     vec acc[OT][WT];
 #pragma unroll
@@ -86,33 +96,37 @@ INLINE tile_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const in
 #pragma unroll
     for (int o = 0; o < OT; o++)
 #pragma unroll
-        for (int t = 0; t < WT; t++) y[(o * OH + oh) * OW + ow + t * UW] = acc[o][t];
+        for (int t = 0; t < WT; t++) {
+            const size_t place = (o * OH + oh) * OW + ow + t * UW;
+            y[place] = RESULT(acc[o][t], place);
+        }
 }
 
 /* All columns of row oh. The last tile begins earlier rather than reach beyond. */
-INLINE row_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, const int oh, const int rest) {
+INLINE row_of(IN map, NUMBERS_IN w, NUMBERS_IN b, OUT y, IN of, const float slope,
+              const int oh, const int rest) {
     PHASES
     for (int phase = 0; phase < UW; phase++) {
         const int columns = (OW - phase + UW - 1) / UW;
         const int tiles = (columns + WT - 1) / WT;
 #pragma unroll
         for (int k = 0; k < LEFT; k++)
-            tile_of(map, w, b, y, oh, rest, phase, LEAST(k * WT, columns - WT), 0);
+            tile_of(map, w, b, y, of, slope, oh, rest, phase, LEAST(k * WT, columns - WT), 0);
         for (int k = LEFT; k < tiles - RIGHT; k++) {
             const int i = LEAST(k * WT, columns - WT), ow = phase + i * UW;
             if (LEFT + RIGHT > 0 ||
                 (ow * SW >= LOW && (ow + (WT - 1) * UW) * SW + HIGH < W * UW))
-                tile_of(map, w, b, y, oh, rest, phase, i, 1);
+                tile_of(map, w, b, y, of, slope, oh, rest, phase, i, 1);
             else
-                tile_of(map, w, b, y, oh, rest, phase, i, 0);
+                tile_of(map, w, b, y, of, slope, oh, rest, phase, i, 0);
         }
 #pragma unroll
         for (int k = tiles - RIGHT; k < tiles; k++)
-            tile_of(map, w, b, y, oh, rest, phase, LEAST(k * WT, columns - WT), 0);
+            tile_of(map, w, b, y, of, slope, oh, rest, phase, LEAST(k * WT, columns - WT), 0);
     }
 }
 
-KERNEL conv(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y) {
+KERNEL conv(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, IN of, const float slope) {
     const size_t row_tiles = (OH + RT - 1) / RT;
     size_t id = get_global_id(0);
     const size_t tile = id % (G * F_TILES);
@@ -122,11 +136,13 @@ KERNEL conv(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y) {
     const size_t group = tile / F_TILES;
     const size_t f = min((size_t)(tile % F_TILES) * OT, (size_t)(FG - OT));
     x += (block * C + group * CG) * H * W;
-    y += (block * F + group * FG + f) * OH * OW;
+    const size_t first = (block * F + group * FG + f) * OH * OW;
+    y += first;
+    of += SLOPES ? first : 0;
     w += group * FG * CG * KH * KW + f * NEXT_F;
     b += HAS_BIAS ? group * FG + f : 0;
     for (int oh = begin; oh < min(begin + RT, OH); oh++)
         PHASES
         for (int rest = 0; rest < UH; rest++)
-            if (oh % UH == rest) row_of(x, w, b, y, oh, rest);
+            if (oh % UH == rest) row_of(x, w, b, y, of, slope, oh, rest);
 }

@@ -11,6 +11,8 @@
                 lanes and the samples in a row: the work-item turns its panel of x, ST
                 samples at a time, and has all of its group of tiles read that.
 
+   `forward` writes f of its sums, `data` f' by its output `of` times its own.
+
    Consecutive work-items of `forward` and `data` share their weights. Where a tile would
    reach over the end, it begins earlier or takes the last block twice: then two
    work-items write the same numbers, or one writes them twice. */
@@ -36,8 +38,8 @@
         if (block[j] >= blocks) block[j] = blocks - 1;                \
     }
 
-KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const uint blocks,
-                     const int biased) {
+KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const float slope,
+                     const uint blocks, const int biased) {
     TILE(O, OT)
     vec acc[KU][OT][NT];
     EACH(s, KU) EACH(o, OT) EACH(j, NT) acc[s][o][j] = ZERO;
@@ -59,12 +61,14 @@ KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const uint blocks,
             vec sum = acc[0][o][j];
 #pragma unroll
             for (int s = 1; s < KU; s++) sum += acc[s][o][j];
-            y[block[j] * O + row + o] = sum + bias;
+            const vec z = sum + bias;
+            y[block[j] * O + row + o] = ACTIVATED(z);
         }
     }
 }
 
-KERNEL dense_data(IN dy, NUMBERS_IN w, OUT dx, const uint blocks) {
+KERNEL dense_data(IN dy, NUMBERS_IN w, OUT dx, IN of, const float slope,
+                  const uint blocks) {
     TILE(K, KT)
     vec acc[KT][NT];
     EACH(k, KT) EACH(j, NT) acc[k][j] = ZERO;
@@ -76,7 +80,10 @@ KERNEL dense_data(IN dy, NUMBERS_IN w, OUT dx, const uint blocks) {
             EACH(j, NT) acc[k][j] += weight * ds[j];
         }
     }
-    EACH(k, KT) EACH(j, NT) dx[block[j] * K + row + k] = acc[k][j];
+    EACH(k, KT) EACH(j, NT) {
+        const size_t place = block[j] * K + row + k;
+        dx[place] = SLOPED(acc[k][j], of[place]);
+    }
 }
 
 /* panel[sample][vector] = the features k ... of x turned, 0 behind feature K - 1. */

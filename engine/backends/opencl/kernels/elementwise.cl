@@ -5,17 +5,18 @@
 
 #define CHUNK 64
 
-/* x − x is 0, or NaN for an infinity that the function would hide. */
 KERNEL activation_forward(IN x, OUT y, const float slope, const ulong count) {
     const size_t begin = get_global_id(0) * CHUNK;
     const size_t end = min(begin + CHUNK, (size_t)count);
-    for (size_t i = begin; i < end; i++) y[i] = VALUE(x[i]) + (x[i] - x[i]);
+    for (size_t i = begin; i < end; i++) y[i] = ACTIVATED(x[i]);
 }
 
-KERNEL activation_backward(IN y, IN dy, OUT dx, const float slope, const ulong count) {
+/* dx may be dy. */
+KERNEL activation_backward(IN y, __global const vec *dy, __global vec *dx,
+                           const float slope, const ulong count) {
     const size_t begin = get_global_id(0) * CHUNK;
     const size_t end = min(begin + CHUNK, (size_t)count);
-    for (size_t i = begin; i < end; i++) dx[i] = SLOPE_OF(y[i]) * dy[i];
+    for (size_t i = begin; i < end; i++) dx[i] = SLOPED(dy[i], y[i]);
 }
 
 /* One Philox block gives the numbers of four features in a row of one sample; the lanes

@@ -1,7 +1,10 @@
 /* The activation functions: VALUE(x) = f(x) and SLOPE_OF(y) = f'(x) in terms of y = f(x).
 
    Formulas: engine/layers/activation.py. FUNCTION is compiled in; `slope` is the leaky
-   ReLU's, a variable where the macros are used. */
+   ReLU's, a variable where the macros are used.
+
+   Kernels that compute such a function's input, or the gradient of its output, take the
+   function along in one pass: ACTIVATED(z) = f(z), and SLOPED(d, y) = f'(x) d. */
 
 #if FUNCTION == 0 /* relu */
 #define VALUE(x) (x <= ZERO ? ZERO : x) /* NaN stays NaN */
@@ -21,4 +24,13 @@
 #else /* identity */
 #define VALUE(x) (x)
 #define SLOPE_OF(y) ((vec)1.0f)
+#endif
+
+/* z − z is 0, or NaN for an infinity that the function would hide. */
+#if FUNCTION == 5
+#define ACTIVATED(z) (z)
+#define SLOPED(d, y) (d)
+#else
+#define ACTIVATED(z) (VALUE(z) + (z - z))
+#define SLOPED(d, y) (SLOPE_OF(y) * (d))
 #endif

@@ -6,6 +6,9 @@
    the windows that lie over it in row order, so no two work-items write one element.
    share [oh][ow]: 1 / the divisor of each window's mean.
 
+   Backward multiplies by f', of the function whose output x is, by x or, where each place
+   has one window, by the window's maximum.
+
    C, H, W, OH, OW, KH, KW, SH, SW, DH, DW, PT, PL are compiled in: size, stride,
    dilation, padding (top, left). Windows may reach beyond the map on every side. */
 
@@ -16,6 +19,8 @@
 
 /* And no two have a place in common. */
 #define DISJOINT (WHOLE && KH <= SH && KW <= SW && DH == 1 && DW == 1)
+/* Unlike min(), no call. */
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 /* A maximum hides NaN, and minus infinity; both are NaN in the sum of the values' zeros,
    and so is infinity. */
@@ -23,7 +28,8 @@ KERNEL max_pool_forward(IN x, OUT y, OUT place) {
     const size_t parts = (OH + ROWS - 1) / ROWS;
     const size_t map = get_global_id(0) / parts; /* block · C + channel */
     const int begin = get_global_id(0) % parts * ROWS;
-    for (int oh = begin; oh < min(begin + ROWS, OH); oh++)
+    const int end = LEAST(begin + ROWS, OH);
+    for (int oh = begin; oh < end; oh++)
         for (int ow = 0; ow < OW; ow++) {
             vec best = (vec)(-INFINITY), where = ZERO, zeros = ZERO;
 #pragma unroll
@@ -45,22 +51,25 @@ KERNEL max_pool_forward(IN x, OUT y, OUT place) {
 
 #if DISJOINT
 /* Row ih of a map, of windows without a place in common. */
-static inline void max_row_backward(IN dy, IN place, OUT dx, const int ih) {
+static inline void max_row_backward(IN dy, IN place, IN y, OUT dx, const float slope,
+                                    const int ih) {
     const int oh = ih / SH, u = ih % SH;
     const int columns = oh < OH && u < KH ? OW : 0;
     for (int ow = 0; ow < columns; ow++) {
-        const vec d = dy[oh * OW + ow], where = place[oh * OW + ow];
+        const int i = oh * OW + ow;
+        const vec d = SLOPED(dy[i], y[i]), where = place[i];
 #pragma unroll
         for (int v = 0; v < KW; v++)
             dx[ih * W + ow * SW + v] = where == (vec)(float)(u * KW + v) ? d : ZERO;
-        for (int iw = ow * SW + KW; iw < min((ow + 1) * SW, W); iw++)
+        for (int iw = ow * SW + KW; iw < LEAST((ow + 1) * SW, W); iw++)
             dx[ih * W + iw] = ZERO;
     }
     for (int iw = columns * SW; iw < W; iw++) dx[ih * W + iw] = ZERO;
 }
 #else
 /* Row ih of a map. */
-static inline void max_row_backward(IN dy, IN place, OUT dx, const int ih) {
+static inline void max_row_backward(IN dy, IN place, IN x, OUT dx, const float slope,
+                                    const int ih) {
     for (int iw = 0; iw < W; iw++) {
         vec sum = ZERO;
         for (int u = 0; u < KH; u++) {
@@ -73,56 +82,98 @@ static inline void max_row_backward(IN dy, IN place, OUT dx, const int ih) {
                 sum += place[i] == (vec)(float)(u * KW + v) ? dy[i] : ZERO;
             }
         }
-        dx[ih * W + iw] = sum;
+        dx[ih * W + iw] = SLOPED(sum, x[ih * W + iw]);
     }
 }
 #endif
 
-KERNEL max_pool_backward(IN dy, IN place, OUT dx) {
+/* of: y where windows are disjoint, else x. */
+KERNEL max_pool_backward(IN dy, IN place, IN of, OUT dx, const float slope) {
     const size_t parts = (H + ROWS - 1) / ROWS;
     const size_t map = get_global_id(0) / parts;
     const int begin = get_global_id(0) % parts * ROWS;
     dy += map * OH * OW;
     place += map * OH * OW;
     dx += map * H * W;
-    for (int ih = begin; ih < min(begin + ROWS, H); ih++)
-        max_row_backward(dy, place, dx, ih);
+    of += FUNCTION == 5 ? 0 : DISJOINT ? map * OH * OW : map * H * W;
+    for (int ih = begin; ih < LEAST(begin + ROWS, H); ih++)
+        max_row_backward(dy, place, of, dx, slope, ih);
 }
+
+/* Loops over a window, written out unless it is large. */
+#if KH * KW <= 16
+#define OVER_WINDOW _Pragma("unroll")
+#else
+#define OVER_WINDOW
+#endif
 
 KERNEL average_pool_forward(IN x, NUMBERS_IN share, OUT y) {
     const size_t parts = (OH + ROWS - 1) / ROWS;
     const size_t map = get_global_id(0) / parts;
     const int begin = get_global_id(0) % parts * ROWS;
-    for (int oh = begin; oh < min(begin + ROWS, OH); oh++)
+    const int end = LEAST(begin + ROWS, OH);
+    x += map * H * W;
+    y += map * OH * OW;
+    for (int oh = begin; oh < end; oh++)
         for (int ow = 0; ow < OW; ow++) {
             vec sum = ZERO;
+            OVER_WINDOW
             for (int u = 0; u < KH; u++)
+                OVER_WINDOW
                 for (int v = 0; v < KW; v++) {
                     const int ih = oh * SH + u * DH - PT, iw = ow * SW + v * DW - PL;
                     if (!WHOLE && (ih < 0 || ih >= H || iw < 0 || iw >= W)) continue;
-                    sum += x[(map * H + ih) * W + iw];
+                    sum += x[ih * W + iw];
                 }
-            y[(map * OH + oh) * OW + ow] = sum * share[oh * OW + ow];
+            y[oh * OW + ow] = sum * share[oh * OW + ow];
         }
 }
 
-KERNEL average_pool_backward(IN dy, NUMBERS_IN share, OUT dx) {
+#if DISJOINT
+/* Row ih of a map, of windows without a place in common. */
+static inline void average_row_backward(IN dy, NUMBERS_IN share, IN x, OUT dx,
+                                        const float slope, const int ih) {
+    const int oh = ih / SH, u = ih % SH;
+    const int columns = oh < OH && u < KH ? OW : 0;
+    for (int ow = 0; ow < columns; ow++) {
+        const vec d = dy[oh * OW + ow] * share[oh * OW + ow];
+        OVER_WINDOW
+        for (int v = 0; v < KW; v++)
+            dx[ih * W + ow * SW + v] = SLOPED(d, x[ih * W + ow * SW + v]);
+        for (int iw = ow * SW + KW; iw < LEAST((ow + 1) * SW, W); iw++)
+            dx[ih * W + iw] = ZERO;
+    }
+    for (int iw = columns * SW; iw < W; iw++) dx[ih * W + iw] = ZERO;
+}
+#else
+/* Row ih of a map. */
+static inline void average_row_backward(IN dy, NUMBERS_IN share, IN x, OUT dx,
+                                        const float slope, const int ih) {
+    for (int iw = 0; iw < W; iw++) {
+        vec sum = ZERO;
+        for (int u = 0; u < KH; u++) {
+            const int a = ih + PT - u * DH;
+            if (a < 0 || a % SH || a / SH >= OH) continue;
+            for (int v = 0; v < KW; v++) {
+                const int c = iw + PL - v * DW;
+                if (c < 0 || c % SW || c / SW >= OW) continue;
+                const int i = a / SH * OW + c / SW;
+                sum += dy[i] * share[i];
+            }
+        }
+        dx[ih * W + iw] = SLOPED(sum, x[ih * W + iw]);
+    }
+}
+#endif
+
+KERNEL average_pool_backward(IN dy, NUMBERS_IN share, IN x, OUT dx, const float slope) {
     const size_t parts = (H + ROWS - 1) / ROWS;
     const size_t map = get_global_id(0) / parts;
     const int begin = get_global_id(0) % parts * ROWS;
-    for (int ih = begin; ih < min(begin + ROWS, H); ih++)
-        for (int iw = 0; iw < W; iw++) {
-            vec sum = ZERO;
-            for (int u = 0; u < KH; u++) {
-                const int a = ih + PT - u * DH;
-                if (a < 0 || a % SH || a / SH >= OH) continue;
-                for (int v = 0; v < KW; v++) {
-                    const int c = iw + PL - v * DW;
-                    if (c < 0 || c % SW || c / SW >= OW) continue;
-                    const int i = a / SH * OW + c / SW;
-                    sum += dy[map * OH * OW + i] * share[i];
-                }
-            }
-            dx[(map * H + ih) * W + iw] = sum;
-        }
+    const int end = LEAST(begin + ROWS, H);
+    dy += map * OH * OW;
+    dx += map * H * W;
+    x += FUNCTION == 5 ? 0 : map * H * W;
+    for (int ih = begin; ih < end; ih++)
+        average_row_backward(dy, share, x, dx, slope, ih);
 }

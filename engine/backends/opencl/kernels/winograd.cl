@@ -31,6 +31,13 @@
 #define V_STEP (C * TB + 2)
 #define M_STEP (F * TB + 2)
 
+/* Whether the results are multiplied by f'. */
+#if TURNED && FUNCTION != 5
+#define SLOPES 1
+#else
+#define SLOPES 0
+#endif
+
 /* Whether a place of a tile lies on y; known beforehand where tiles fit the map. */
 #define ON_MAP(i, j) (((OH % 4 == 0) | ((i) < OH)) & ((OW % 4 == 0) | ((j) < OW)))
 
@@ -135,11 +142,12 @@ input_tile(IN map, const int ih, const int iw, __local vec *v, const size_t step
     }
 }
 
-/* The tile of y at row oh, column ow: Aᵀ M A + bias, M's element k at m[k · stride]; with
-   ADD it is added to what is there. */
+/* The tile of y at row oh, column ow: f(Aᵀ M A + bias), M's element k at m[k · stride]; with
+   TURNED f' by its output `of` times that, and with ADD it is added to what is there. */
+#define RESULT(v, place) (TURNED ? SLOPED(v, of[place]) : ACTIVATED(v))
 static inline __attribute__((always_inline)) void
-output_tile(__local const vec *m, const size_t stride, const float bias, OUT map,
-            const int oh, const int ow) {
+output_tile(__local const vec *m, const size_t stride, const float bias, OUT map, IN of,
+            const float slope, const int oh, const int ow) {
     vec e[4][6];
 #pragma unroll
     for (int s = 0; s < 6; s++) {
@@ -157,7 +165,8 @@ output_tile(__local const vec *m, const size_t stride, const float bias, OUT map
         for (int j = 0; j < 4; j++)
             if (ON_MAP(oh + i, ow + j)) {
                 const size_t at = (oh + i) * OW + ow + j;
-                map[at] = ADD ? map[at] + (row[j] + bias) : row[j] + bias;
+                const vec z = row[j] + bias;
+                map[at] = ADD ? map[at] + z : RESULT(z, at);
             }
     }
 }
@@ -184,7 +193,8 @@ product(NUMBERS_IN u, __local const vec *v, __local vec *m) {
 }
 
 /* One work-item: one row of tiles of a block of samples, TB tiles at a time. */
-KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
+KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y, IN of,
+                        const float slope) {
     __local vec v[36 * V_STEP];
     __local vec m[36 * M_STEP];
     const size_t id = get_global_id(0);
@@ -192,6 +202,7 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
     const size_t block = id / TILE_ROWS;
     x += block * C * H * W;
     y += block * F * OH * OW;
+    of += SLOPES ? block * F * OH * OW : 0;
     for (int begin = 0; begin < TILES; begin += TB) {
         const int count = min(TB, TILES - begin);
         for (size_t c = 0; c < C; c++)
@@ -219,9 +230,11 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y) {
                 for (int i = 0; i < TT; i++) {
                     const int tile = min(begin + t, TILES - TT) + i;
                     OUT map = y + f * OH * OW;
+                    IN slopes = of + (SLOPES ? f * OH * OW : 0);
                     fetch(map + OH * OW, OW, 4 * row, 4 * tile, 4);
+                    if (SLOPES) fetch(slopes + OH * OW, OW, 4 * row, 4 * tile, 4);
                     output_tile(m + t * F + f * TT + i, M_STEP, HAS_BIAS ? b[f] : 0.0f,
-                                map, 4 * row, 4 * tile);
+                                map, slopes, slope, 4 * row, 4 * tile);
                 }
     }
 }

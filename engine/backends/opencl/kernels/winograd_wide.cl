@@ -33,8 +33,8 @@ KERNEL winograd_input(IN x, __global float *v, const uint begin, const uint coun
         }
 }
 
-KERNEL winograd_wide(NUMBERS_IN v, NUMBERS_IN u, NUMBERS_IN b, OUT y, const uint begin,
-                     const uint count) {
+KERNEL winograd_wide(NUMBERS_IN v, NUMBERS_IN u, NUMBERS_IN b, OUT y, IN of,
+                     const float slope, const uint begin, const uint count) {
     __local vec element[C * TB]; /* V of one element k */
     __local vec m[36 * WIDE_STEP];
     const size_t id = get_global_id(0), row = begin + id % count;
@@ -42,6 +42,7 @@ KERNEL winograd_wide(NUMBERS_IN v, NUMBERS_IN u, NUMBERS_IN b, OUT y, const uint
     const size_t tile1 = tile0 + FT < F_TILES ? tile0 + FT : F_TILES;
     IN from = (__global const vec *)v + id % count * 36 * V_STEP;
     y += row / TILE_ROWS * F * OH * OW;
+    of += SLOPES ? row / TILE_ROWS * F * OH * OW : 0;
     for (size_t k = 0; k < 36; k++) {
         for (size_t i = 0; i < C * TB; i++) element[i] = from[k * V_STEP + i];
         for (size_t tile = tile0; tile < tile1; tile++)
@@ -54,5 +55,6 @@ KERNEL winograd_wide(NUMBERS_IN v, NUMBERS_IN u, NUMBERS_IN b, OUT y, const uint
             for (int i = 0; i < TT; i++)
                 output_tile(m + t * FT * OT + (f - tile0 * OT) * TT + i, WIDE_STEP,
                             HAS_BIAS ? b[f] : 0.0f, y + f * OH * OW,
+                            of + (SLOPES ? f * OH * OW : 0), slope,
                             4 * (row % TILE_ROWS), 4 * (min(t, TILES - TT) + i));
 }

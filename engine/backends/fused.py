@@ -1,0 +1,184 @@
+"""Primitives that are several of the others; a backend may do them in one pass.
+
+Here they run one after another, over an array between them. An activation function f
+is given by its name and slope, see engine/layers/activation.py; its f' is taken from
+its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from engine.backends.geometry import ConvGeometry, PoolGeometry
+from engine.backends.norm import Norm
+
+Array = Any
+Stage = Callable[[], None]
+
+
+def in_order(stages: Iterable[Stage]) -> Stage:
+    """Return the stage that runs the given ones one after another."""
+    stages = list(stages)
+
+    def run() -> None:
+        for stage in stages:
+            stage()
+
+    return run
+
+
+class FusedPrimitives:
+    """What is made of a backend's other primitives.
+
+    fuses_activations: whether conv_activate, dense_activate and the four *_through take
+    one pass; `activation_backward` may then write dx over dy.
+    """
+
+    fuses_activations = False
+
+    def conv_activate(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        y: Array,
+        g: ConvGeometry,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """y = f(conv(x, w) + b)."""
+        z = self.empty_like(y)
+        f = self.activation_forward(z, y, function, slope)
+        return in_order([self.conv_forward(x, w, b, z, g), f])
+
+    def conv_backward_through(
+        self,
+        dy: Array,
+        w: Array,
+        x: Array,
+        dx: Array,
+        g: ConvGeometry,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """dx = f' ∂loss/∂x for the function f whose output x is, overwritten."""
+        return self._through(
+            x, dx, lambda d: self.conv_backward_data(dy, w, d, g), function, slope
+        )
+
+    def conv_add_data(self, dy: Array, w: Array, dx: Array, g: ConvGeometry) -> Stage:
+        """dx += ∂loss/∂x."""
+        own = self.empty_like(dx)
+        return in_order(
+            [self.conv_backward_data(dy, w, own, g), self.add([dx, own], dx)]
+        )
+
+    def adds_data(self, g: ConvGeometry) -> bool:
+        """Return whether conv_add_data needs no array, and no pass, of its own."""
+        return False
+
+    def dense_activate(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        y: Array,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """y = f(x wᵀ + b)."""
+        z = self.empty_like(y)
+        f = self.activation_forward(z, y, function, slope)
+        return in_order([self.dense_forward(x, w, b, z), f])
+
+    def dense_backward_through(
+        self, dy: Array, w: Array, x: Array, dx: Array, function: str, slope: float
+    ) -> Stage:
+        """dx = f' ∂loss/∂x for the function f whose output x is, overwritten."""
+        return self._through(
+            x, dx, lambda d: self.dense_backward_data(dy, w, d), function, slope
+        )
+
+    def max_pool_backward_through(
+        self,
+        dy: Array,
+        place: Array,
+        x: Array,
+        y: Array,
+        dx: Array,
+        g: PoolGeometry,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """The same of a max pool; x and y are its input and output."""
+        return self._through(
+            x, dx, lambda d: self.max_pool_backward(dy, place, d, g), function, slope
+        )
+
+    def average_pool_backward_through(
+        self,
+        dy: Array,
+        x: Array,
+        dx: Array,
+        g: PoolGeometry,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """The same of an average pool."""
+        return self._through(
+            x, dx, lambda d: self.average_pool_backward(dy, d, g), function, slope
+        )
+
+    def _through(
+        self,
+        x: Array,
+        dx: Array,
+        backward: Callable[[Array], Stage],
+        function: str,
+        slope: float,
+    ) -> Stage:
+        own = self.empty_like(dx)
+        f = self.activation_backward(x, own, dx, function, slope)
+        return in_order([backward(own), f])
+
+    def normalize_activate(
+        self,
+        x: Array,
+        shortcut: Array | None,
+        y: Array,
+        by: Norm,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """y = f(normalize(x) + shortcut), the latter unless None."""
+        z = self.empty_like(y)
+        stages = [self.normalize(x, z, by)]
+        if shortcut is not None:
+            stages.append(self.add([z, shortcut], z))
+        return in_order([*stages, self.activation_forward(z, y, function, slope)])
+
+    def normalize_activate_backward(
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        dshortcut: Array | None,
+        dgamma: Array | None,
+        dbeta: Array | None,
+        by: Norm,
+        function: str,
+        slope: float,
+    ) -> Stage:
+        """dshortcut = dz = f'(y) dy, and of dz as `normalize_backward`, overwritten.
+
+        Each unless None. One of dx and dshortcut may be dy itself.
+        """
+        dz = self.empty_like(dy)
+        stages = [self.activation_backward(y, dy, dz, function, slope)]
+        if dx is not None or dgamma is not None:
+            stages.append(self.normalize_backward(x, dz, dx, dgamma, dbeta, by))
+        if dshortcut is not None:
+            stages.append(self.activation_forward(dz, dshortcut, "identity", 0.0))
+        return in_order(stages)
