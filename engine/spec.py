@@ -9,6 +9,7 @@ from typing import Any
 from engine import losses, settings
 from engine.errors import SpecError, nearest
 from engine.layers import LAYERS, Layer, Shape
+from engine.options import fill
 
 _KEYS = ("input", "layers", "loss")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -17,11 +18,13 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 def read_spec(spec: Any) -> tuple[Shape, list[Layer], losses.Loss]:
     """Return (input shape, layers in order, loss) of a model spec.
 
+    Its `options` are filled in (engine.options).
     Raises: SpecError naming the layer and its place, for anything unknown, missing or
     impossible.
     """
     if not isinstance(spec, Mapping):
         raise SpecError(f"model: expected keys {', '.join(_KEYS)}, received {spec!r}")
+    spec = fill(spec)
     for key in spec:
         if key not in _KEYS:
             raise SpecError(

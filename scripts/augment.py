@@ -7,10 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 
 from engine.augment import pipeline
-from scripts.lib import cli
+from scripts.lib import cli, overlays
 from scripts.lib.files import write_npz
 from scripts.lib.splits import read_children, row_id
 
@@ -24,7 +23,7 @@ def make_copies(
     in order (drawing, copy). seed: None takes the recipe's own.
     Raises: ValueError if recipe or files do not fit.
     """
-    config = yaml.safe_load(recipe.read_text("utf-8"))
+    config = overlays.load(recipe)
     steps = pipeline.parse_steps(config["steps"], f"{recipe}: steps")
     copies = config["copies"][scale]
     seed = config["seed"] if seed is None else seed

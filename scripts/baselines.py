@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-import yaml
+import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scripts.lib import baselines, cli, statistics
-from scripts.lib.files import write_csv
-from scripts.lib.samples import Samples
-
-COLUMNS = ("baseline", "metric", "mean", "sd", "n")
+from scripts.lib import baselines, cli, overlays, scores
+from scripts.lib.files import write_json
+from scripts.lib.samples import Part, Samples
 
 
 def make_baselines(args: argparse.Namespace) -> None:
-    """Write one row per baseline: mean, sd, n over the folds, in the table's unit.
+    """Write {baseline: what `scores.summed` keeps of each fold} as JSON.
 
     Each fold's baselines learn its training rows alone: nothing is carried from fold to
     fold, whatever the protocol does with a network's weights.
     Raises: ValueError if the files do not fit each other or the task.
     """
-    protocol = yaml.safe_load(args.protocol.read_text("utf-8"))
+    protocol = overlays.load(args.protocol)
     task = {
         "task": args.task,
         "target": args.target.split("+"),
@@ -30,34 +29,19 @@ def make_baselines(args: argparse.Namespace) -> None:
         "recipe": {},
     }
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    scores: dict[str, list[float]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     # One thread: sums in one order, so the same bytes on any number of cores.
     with threadpool_limits(1):
         for fold in range(len(samples.folds.folds)):
-            for name, value in _score(samples, fold, protocol["reported"]).items():
-                scores.setdefault(name, []).append(value)
-    metric = "mape" if samples.regression else "accuracy"
-    rows = []
-    for name, values in scores.items():
-        mean, sd = statistics.mean_sd(values)
-        rows.append(
-            {
-                "baseline": name,
-                "metric": metric,
-                # Beyond nine decimals there is only the rounding of sums.
-                "mean": round(mean, 9),
-                "sd": None if sd is None else round(sd, 9),
-                "n": len(values),
-            }
-        )
-    write_csv(args.output, COLUMNS, rows)
+            part = samples.part(fold, protocol["reported"])
+            for name, rows in _score(samples, fold, part).items():
+                found.setdefault(name, []).append(scores.summed(rows, part.children))
+    write_json(args.output, found)
 
 
-def _score(samples: Samples, fold: int, reported: str) -> dict[str, float]:
-    """Return {baseline: its score on the reported part of one fold}."""
-    train, validation, scored = (
-        samples.part(fold, name) for name in ("train", "validation", reported)
-    )
+def _score(samples: Samples, fold: int, scored: Part) -> dict[str, np.ndarray]:
+    """Return {baseline: the scores of the scored part's rows} of one fold."""
+    train, validation = (samples.part(fold, p) for p in ("train", "validation"))
     if samples.regression:
         return baselines.score_regression(train, validation, scored)
     classes = len(samples.classes)
@@ -75,7 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--task", choices=("regression", "classification"), required=True
     )
-    parser.add_argument("--output", type=Path, required=True, help="written, .csv")
+    parser.add_argument("--output", type=Path, required=True, help="written, .json")
     make_baselines(parser.parse_args())
 
 

@@ -1,19 +1,18 @@
-"""Step `evaluate`: score a trained network. The only step that reads the test part."""
+"""Step `evaluate`: score trained networks. The only step that reads the test part."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import engine
-from engine import metrics
-from scripts.lib import cli
+from scripts.lib import cli, scores
 from scripts.lib.files import write_csv, write_json
+from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Part, Samples
 from scripts.train import add_data_arguments
 
@@ -21,44 +20,43 @@ PREDICTION_COLUMNS = ("part", "id", "target", "prediction")
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Write metrics.json and predictions.csv of the validation and test parts."""
+    """Write metrics.json and predictions.csv of each fold's validation and test part.
+
+    Below args.folder, beside the folds' networks.
+    """
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)
     device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
-    network = engine.load(args.network, device=device)
-    scores, predictions = {}, []
-    for name in ("validation", "test"):
-        part = samples.part(args.fold, name)
-        loss, outputs = network.evaluate(part.x, part.t)
-        scores[name] = {
-            "n": len(part.ids),
-            "loss": loss,
-            **_score(samples, part, outputs),
-        }
-        predictions += _predictions(samples, name, part, outputs)
-    write_csv(args.predictions, PREDICTION_COLUMNS, predictions)
-    write_json(
-        args.metrics,
-        {
-            **{key: task[key] for key in ("experiment", "variant")},
-            "protocol": task["protocol"]["id"],
-            "seed": args.seed,
-            "fold": args.fold,
-            "reported": task["protocol"]["reported"],
-            "classes": len(samples.classes),
-            "parts": scores,
-        },
-    )
+    for fold in range(len(samples.folds.folds)):
+        folder = fold_folder(args.folder, fold)
+        network = engine.load(folder / "model.npz", device=device)
+        parts, predictions = {}, []
+        for name in ("validation", "test"):
+            part = samples.part(fold, name)
+            loss, outputs = network.evaluate(part.x, part.t)
+            rows = _scores(samples, part, outputs)
+            parts[name] = {"loss": loss, **scores.summed(rows, part.children)}
+            predictions += _predictions(samples, name, part, outputs)
+        write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, predictions)
+        write_json(
+            folder / "metrics.json",
+            {
+                **{key: task[key] for key in ("experiment", "variant")},
+                "protocol": task["protocol"]["id"],
+                "seed": args.seed,
+                "fold": fold,
+                "metric": "accuracy" if samples.classes else "mape",
+                "reported": task["protocol"]["reported"],
+                "classes": len(samples.classes),
+                "parts": parts,
+            },
+        )
 
 
-def _score(samples: Samples, part: Part, outputs: np.ndarray) -> dict[str, float]:
-    if not samples.regression:
-        return {"accuracy": metrics.accuracy(outputs, part.t)}
-    predicted, true = outputs * samples.scale, part.t * samples.scale
-    return {
-        "mae_months": metrics.mean_absolute_error(predicted, true),
-        "mape_percent": metrics.mape(predicted, true),
-    }
+def _scores(samples: Samples, part: Part, outputs: np.ndarray) -> np.ndarray:
+    if samples.regression:
+        return scores.errors(outputs[:, 0], part.t[:, 0])
+    return scores.hits(outputs.argmax(axis=1), part.t)
 
 
 def _predictions(
@@ -81,9 +79,6 @@ def main() -> None:
     """Run the step from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_data_arguments(parser)
-    parser.add_argument("--network", type=Path, required=True, help="model.npz")
-    parser.add_argument("--metrics", type=Path, required=True, help="written")
-    parser.add_argument("--predictions", type=Path, required=True, help="written")
     evaluate(parser.parse_args())
 
 

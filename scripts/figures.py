@@ -9,25 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, plots
+from scripts.lib import cli, plots, runs
 from scripts.lib.files import read_json
 
 
 def make_profiles(args: argparse.Namespace) -> None:
     """Draw training loss and validation score over the passes of all folds in a row."""
     experiment = json.loads(args.experiment_json)
-    histories = [_read_history(path) for path in args.history]
     panels = []
     for variant in experiment["variants"]:
+        if variant["why_not"]:
+            continue
         for protocol in experiment["protocols"]:
-            here = (variant["id"], protocol["id"], f"seed{experiment['seeds'][0]}")
-            folds = [
-                rows
-                for path, rows in zip(args.history, histories, strict=True)
-                if path.parts[-5:-2] == here
-            ]
-            if folds:
-                panels.append(plots.Profile(variant, protocol, folds))
+            found = runs.fold_folders(
+                args.runs, experiment, variant, protocol, experiment["seeds"][:1]
+            )
+            folds = [_read_history(folder / "history.csv") for _, _, folder in found]
+            panels.append(plots.Profile(variant, protocol, folds))
     plots.save(plots.profiles(experiment, panels, read_json(args.source)), args.output)
 
 
@@ -87,7 +85,7 @@ def main() -> None:
         kind.add_argument("--experiment-json", required=True, help="its settings, JSON")
         kind.add_argument("--source", type=Path, required=True, help="source.json")
         if name == "profiles":
-            kind.add_argument("--history", type=Path, nargs="+", required=True)
+            kind.add_argument("--runs", type=Path, required=True, help="results/runs")
         else:
             kind.add_argument("--augmented", type=Path, required=True)
     args = parser.parse_args()

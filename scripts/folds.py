@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from engine.errors import nearest
-from scripts.lib import cli, datasets, splits
+from scripts.lib import cli, datasets, overlays, splits
 from scripts.lib.files import sha256_of, write_json
 from scripts.lib.samples import read_targets
 
@@ -25,7 +24,7 @@ def make_folds(args: argparse.Namespace) -> None:
     Raises: SplitError for too few drawings or children, a part that stays empty, or
     files that do not fit each other.
     """
-    protocol = yaml.safe_load(args.protocol.read_text("utf-8"))
+    protocol = overlays.load(args.protocol)
     unit = protocol["unit"]
     if unit not in splits.UNITS:
         raise splits.SplitError(
@@ -107,7 +106,7 @@ def _copies(args: argparse.Namespace, protocol: Mapping[str, Any]) -> int:
             f"{protocol['augmentation']!r}; expected its file by --augmentation, "
             f"received {str(args.augmentation) if given else 'none'}"
         )
-    return yaml.safe_load(args.augmentation.read_text("utf-8"))["copies"][args.scale]
+    return overlays.load(args.augmentation)["copies"][args.scale]
 
 
 def main() -> None:

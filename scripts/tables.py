@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, statistics, tables
+from scripts.lib import cli, runs, scores, statistics, tables
 from scripts.lib.files import read_json, write_csv
 from scripts.lib.samples import read_targets
 
@@ -26,6 +25,8 @@ COLUMNS = (
     "published_where",
     "ours",
     "sd",
+    "low",
+    "high",
     "n",
     "last",
     "part",
@@ -39,59 +40,65 @@ COLUMNS = (
     "seconds",
     "note",
 )
-# What a person reads: the columns that differ from row to row.
+# What a person reads: a row for each network and protocol, the trivial baselines in it.
 SHOWN = (
     "variant",
-    "model",
     "protocol",
     "leaks",
     "metric",
     "published",
     "ours",
     "sd",
+    "interval",
     "n",
     "last",
     "part",
-    "device",
+    "chance",
+    "majority",
+    "neighbour",
+    "linear",
+    "ceiling",
     "seconds",
     "note",
 )
-_DEPENDENT = " (so its folds are no independent trials, and sd no error bar)"
-_METRICS = {
-    "regression": ("mape", "mape_percent", 1.0),
-    "classification": ("accuracy", "accuracy", 100.0),
+_BASELINES = {
+    "chance": "chance",
+    "majority": "majority",
+    "median": "majority",
+    "nearest neighbour": "neighbour",
+    "ridge": "linear",
+    "logistic": "linear",
+    "ceiling": "ceiling",
 }
+_DEPENDENT = " (so its folds are no independent trials, and sd no error bar)"
+_METRICS = {"regression": "mape", "classification": "accuracy"}
 
 
 def make_table(args: argparse.Namespace) -> None:
     """Write STEM.csv, STEM.md and STEM.tex of one experiment."""
     experiment = json.loads(args.experiment_json)
     source = read_json(args.source)
-    metrics = [read_json(path) for path in args.metrics]
-    training = {_place(p): read_json(p) for p in args.training}
-    for path, entry in zip(args.metrics, metrics, strict=True):
-        entry["training"] = training[_place(path)]
-    rows = []
+    rows, shown = [], []
     for variant in experiment["variants"]:
         common = _common(experiment, variant, source)
-        if not variant["run"]:
-            rows.append({**common, "note": _not_recorded(experiment, variant)})
+        if variant["why_not"]:
+            row = {**common, "note": f"not run: {variant['why_not']}"}
+            rows.append(row)
+            if not variant["left_out"]:
+                shown.append(row)
             continue
         common["classes"] = _count_classes(args.labels, variant)
         for protocol in experiment["protocols"]:
             about = {**common, "protocol": protocol["id"], **_leaks(protocol)}
-            found = [
-                m
-                for m in metrics
-                if (m["variant"], m["protocol"]) == (variant["id"], protocol["id"])
-            ]
-            rows.append({**about, **_scores(variant, protocol, found)})
-            rows += [{**about, **row} for row in _baselines(args, variant, protocol)]
-    stem = args.output_stem
-    shown = [{**row, **_rounded(row)} for row in rows]
-    title = f"{experiment['title']}"
-    path = stem.with_name(f"{stem.name}.csv")
-    tables.write_texts(path, title, SHOWN, shown, notes(experiment, source))
+            found = list(runs.fold_folders(args.runs, experiment, variant, protocol))
+            own = {**about, **_scores(protocol, found)}
+            trivial = list(_baselines(args, variant, protocol))
+            rows += [own, *({**about, **row} for row in trivial)]
+            levels = {_BASELINES[row["model"]]: f"{row['ours']:.2f}" for row in trivial}
+            shown.append({**own, **_rounded(own), **levels})
+    path = args.output_stem.with_name(f"{args.output_stem.name}.csv")
+    texts = notes(experiment, source)
+    tables.write_texts(path, experiment["title"], SHOWN, shown, texts)
     write_csv(path, COLUMNS, rows)
 
 
@@ -106,14 +113,18 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
     listed = [
         told,
         f"Scale: {experiment['scale']}; seeds: {_seeds(experiment)}; n counts folds × "
-        "seeds; ours is their mean, sd their standard deviation (n - 1).",
+        "seeds; ours is their mean, sd their standard deviation (n - 1); interval: "
+        "95 %, by bootstrap over the children (other children, the same trainings).",
     ]
     for p in experiment["protocols"]:
         what = (
             "LEAKS: copies of one drawing stand on both sides of the split"
             if p["leaks"]
-            else "no child stands on two sides; only the training side is enlarged"
+            else f"no {p['unit']} stands on two sides, only the training side is "
+            "enlarged"
         )
+        if p["labels"] == "shuffled":
+            what += "; the labels are SHUFFLED over the drawings"
         listed.append(
             f"Protocol {p['id']}: {p['title']}; {p['k']} folds, weights {p['weights']}"
             f"{_DEPENDENT if p['weights'] == 'carried' else ''}; {what}; reported is "
@@ -124,13 +135,20 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
             "last: the score after the last fold, mean over the seeds, where weights "
             "are carried; S0 4.4.1 scores the validation part then, and then only."
         )
-    listed.append("mape in %, accuracy in %; seconds: training, all folds together.")
+    left_out = [v["id"] for v in experiment["variants"] if v["left_out"]]
+    left_out += [f"protocol {p}" for p in experiment["left_out"]]
+    if left_out:
+        listed.append(
+            f"Not run at the scale {experiment['scale']}: {', '.join(left_out)}."
+        )
+    listed += [
+        "Trivial baselines on the same folds and part, without intervals here (the CSV "
+        "has them): chance; majority: the most frequent class, or the median age; "
+        "neighbour: the nearest on pixels; linear: ridge or logistic regression on "
+        "pixels; ceiling: rows whose class the training part holds at all.",
+        "mape in %, accuracy in %; seconds: training, all folds together.",
+    ]
     return listed
-
-
-def _place(path: Path) -> str:
-    """Return the folder of one training, from a path to one of its files."""
-    return path.parent.as_posix()
 
 
 def _seeds(experiment: Mapping) -> str:
@@ -146,7 +164,7 @@ def _common(experiment: Mapping, variant: Mapping, source: Mapping) -> dict[str,
         "target": "+".join(variant["target"]),
         "task": variant["task"],
         "model": variant["model"],
-        "metric": _METRICS[variant["task"]][0],
+        "metric": _METRICS[variant["task"]],
         "published": f"{sign} {published['value']}".strip() if published else None,
         "published_where": published.get("where"),
         "dataset": source["dataset"],
@@ -163,19 +181,22 @@ def _leaks(protocol: Mapping) -> dict[str, str]:
     }
 
 
-def _scores(variant: Mapping, protocol: Mapping, found: list[dict]) -> dict[str, Any]:
-    _, key, factor = _METRICS[variant["task"]]
-    values = [factor * m["parts"][protocol["reported"]][key] for m in found]
-    mean, sd = statistics.mean_sd(values)
-    training = [m["training"] for m in found]
-    last = max(m["fold"] for m in found)
-    ends = [v for v, m in zip(values, found, strict=True) if m["fold"] == last]
+def _scores(protocol: Mapping, found: list[tuple[int, int, Path]]) -> dict[str, Any]:
+    """Return the numbers of one variant under one protocol, from its folds' files."""
+    part = protocol["reported"]
+    parts = [
+        read_json(folder / "metrics.json")["parts"][part] for _, _, folder in found
+    ]
+    training = [read_json(folder / "training.json") for _, _, folder in found]
+    ends = [
+        part["score"]
+        for part, (_, fold, _) in zip(parts, found, strict=True)
+        if fold == protocol["k"] - 1
+    ]
     carried = protocol["weights"] == "carried"
     passes = sorted({t["passes"] for t in training})
     return {
-        "ours": mean,
-        "sd": sd,
-        "n": len(values),
+        **scores.summary(parts),
         "last": statistics.mean_sd(ends)[0] if carried else None,
         "passes": "-".join(map(str, dict.fromkeys((passes[0], passes[-1])))),
         "device": " ".join(sorted({t["device"] for t in training})),
@@ -185,26 +206,15 @@ def _scores(variant: Mapping, protocol: Mapping, found: list[dict]) -> dict[str,
 
 def _baselines(args, variant: Mapping, protocol: Mapping) -> Iterable[dict[str, Any]]:
     """Yield the rows of the trivial baselines of one variant and protocol."""
-    wanted = (variant["id"], protocol["id"])
-    for path in args.baselines:
-        if path.parts[-3:-1] != wanted:
-            continue
-        with open(path, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                yield {
-                    "model": row["baseline"],
-                    "published": None,
-                    "published_where": None,
-                    "metric": row["metric"],
-                    "ours": float(row["mean"]),
-                    "sd": float(row["sd"]) if row["sd"] else None,
-                    "n": int(row["n"]),
-                }
-
-
-def _not_recorded(experiment: Mapping, variant: Mapping) -> str:
-    missing = [f for f in variant["target"] if f not in experiment["recorded"]]
-    return f"not run: {experiment['dataset']} does not record {', '.join(missing)}"
+    path = args.baselines / variant["augmentation"] / protocol["id"]
+    task = f"{variant['task']}-{'+'.join(variant['target'])}.json"
+    for name, parts in read_json(path / task).items():
+        yield {
+            "model": name,
+            "published": None,
+            "published_where": None,
+            **scores.summary(parts),
+        }
 
 
 def _count_classes(labels: Path, variant: Mapping) -> int | None:
@@ -214,18 +224,20 @@ def _count_classes(labels: Path, variant: Mapping) -> int | None:
 
 
 def _rounded(row: Mapping) -> dict[str, str]:
-    return {
-        k: f"{row[k]:.2f}" for k in ("ours", "sd", "last") if row.get(k) is not None
-    }
+    """Return a row's numbers as a person reads them."""
+    keys = ("ours", "sd", "low", "high", "last")
+    shown = {k: f"{row[k]:.2f}" for k in keys if row.get(k) is not None}
+    if "low" in shown:
+        shown["interval"] = f"{shown['low']} … {shown['high']}"
+    return shown
 
 
 def main() -> None:
     """Run the step from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiment-json", required=True, help="its settings, JSON")
-    parser.add_argument("--metrics", type=Path, nargs="+", required=True)
-    parser.add_argument("--training", type=Path, nargs="+", required=True)
-    parser.add_argument("--baselines", type=Path, nargs="+", required=True)
+    parser.add_argument("--runs", type=Path, required=True, help="results/runs")
+    parser.add_argument("--baselines", type=Path, required=True, help="their folder")
     parser.add_argument("--source", type=Path, required=True, help="source.json")
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--output-stem", type=Path, required=True, help="written")

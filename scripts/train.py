@@ -1,4 +1,4 @@
-"""Step `train`: learn one fold, from its training and validation parts alone."""
+"""Step `train`: learn all folds, each from its training and validation parts alone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from engine.training import checkpoint as checkpoints
 from scripts.lib import cli
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.models import load_model
+from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Samples
 
 HISTORY_COLUMNS = (
@@ -30,18 +31,40 @@ _PROGRESS_EVERY = 3.0
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train one fold and write history.csv, training.json and model.npz."""
+    """Train all folds; write history.csv, training.json and model.npz of each.
+
+    A fold begins with weights of its own, or with those that the fold before ended
+    with, as the protocol says. Each fold's checkpoint is kept until all are done: what
+    a stopped run had learned is not learned again.
+    """
     task = json.loads(args.experiment_json)
-    recipe = task["recipe"]
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    learned, held_out = (samples.part(args.fold, p) for p in ("train", "validation"))
     device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
+    carried = task["protocol"]["weights"] == "carried"
+    before = None
+    for fold in range(len(samples.folds.folds)):
+        network = _train_fold(args, task, samples, device, fold, before)
+        before = network if carried else None
+    for fold in range(len(samples.folds.folds)):
+        checkpoints.remove(_checkpoint(args, fold))
+
+
+def _train_fold(
+    args: argparse.Namespace,
+    task: Mapping[str, Any],
+    samples: Samples,
+    device: engine.Device,
+    fold: int,
+    before: engine.Network | None,
+) -> engine.Network:
+    """Return the network of one fold, and write its files; before: whose weights."""
+    recipe = task["recipe"]
+    learned, held_out = (samples.part(fold, p) for p in ("train", "validation"))
     # Each fold of each seed has its own numbers.
-    seed = 1000 * args.seed + args.fold
-    spec = load_model(args.model, samples.outputs, task["loss"])
+    seed = 1000 * args.seed + fold
+    spec = load_model(args.model, samples.outputs, task["loss"], task["options"])
     network = engine.Network.from_spec(spec, device=device, seed=seed)
-    if args.start is not None:
-        before = engine.load(args.start, device="reference")
+    if before is not None:
         network.set_parameters(before.parameters())
     trainer = engine.Trainer(
         network, recipe["optimizer"], recipe["batch_size"], seed=seed
@@ -52,15 +75,16 @@ def train(args: argparse.Namespace) -> None:
         (held_out.x, held_out.t),
         passes=recipe["passes"],
         tolerance=recipe["tolerance"],
-        checkpoint=args.checkpoint,
-        on_epoch=_reporter(task, args, len(samples.folds.folds), recipe["passes"]),
+        checkpoint=_checkpoint(args, fold),
+        on_epoch=_reporter(task, args, fold, samples),
         score=score_of(task),
         score_better="lower" if samples.regression else "higher",
     )
-    write_csv(args.history, HISTORY_COLUMNS, history.rows)
-    network.save(args.output)
+    folder = fold_folder(args.folder, fold)
+    write_csv(folder / "history.csv", HISTORY_COLUMNS, history.rows)
+    network.save(folder / "model.npz")
     write_json(
-        args.training,
+        folder / "training.json",
         {
             "passes": len(history.rows),
             "best_pass": history.best_pass,
@@ -73,7 +97,11 @@ def train(args: argparse.Namespace) -> None:
             "parameters": sum(v.size for v in network.parameters().values()),
         },
     )
-    checkpoints.remove(args.checkpoint)
+    return network
+
+
+def _checkpoint(args: argparse.Namespace, fold: int) -> Path:
+    return fold_folder(args.folder, fold) / "checkpoint.npz"
 
 
 def _fit(
@@ -102,11 +130,14 @@ def score_of(task: Mapping[str, Any]) -> Callable:
     return metrics.mape if task["task"] == "regression" else metrics.accuracy
 
 
-def _reporter(task: Mapping, args, folds: int, passes: int) -> Callable[[dict], None]:
+def _reporter(
+    task: Mapping, args: argparse.Namespace, fold: int, samples: Samples
+) -> Callable[[dict], None]:
     """Return what prints a line of progress now and then, and at the last pass."""
+    folds, passes = len(samples.folds.folds), task["recipe"]["passes"]
     who = (
         f"[{task['experiment']} {task['variant']} {task['protocol']['id']} "
-        f"seed {args.seed} fold {args.fold + 1}/{folds}]"
+        f"seed {args.seed} fold {fold + 1}/{folds}]"
     )
     last = 0.0
 
@@ -138,11 +169,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--augmented", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--folds", type=Path, required=True)
-    parser.add_argument("--fold", type=int, required=True)
     parser.add_argument("--experiment-json", required=True, help="what to learn, JSON")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="of the results; below it fold0/ ..."
+    )
 
 
 def main() -> None:
@@ -150,11 +183,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_data_arguments(parser)
     parser.add_argument("--model", type=Path, required=True, help="its YAML file")
-    parser.add_argument("--start", type=Path, help="begin with this model's weights")
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--history", type=Path, required=True, help="written")
-    parser.add_argument("--training", type=Path, required=True, help="written")
-    parser.add_argument("--output", type=Path, required=True, help="written")
     train(parser.parse_args())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
-from engine import metrics
+from scripts.lib import scores
 from scripts.lib.samples import Part
 
 # Penalties tried, in ascending order of strength; the validation part chooses, as it
@@ -23,18 +23,21 @@ LOGISTIC_PENALTIES = (1.0, 10.0, 100.0)
 Predictor = Callable[[np.ndarray], np.ndarray]
 
 
-def score_regression(train: Part, validation: Part, scored: Part) -> dict[str, float]:
-    """Return MAPE in %: median age, the nearest neighbour's age, ridge on pixels.
+def score_regression(
+    train: Part, validation: Part, scored: Part
+) -> dict[str, np.ndarray]:
+    """Return 100 |p - t| / t of each scored row: median age, nearest neighbour, ridge.
 
     The median is that of the training rows. Targets in any unit, n rows each.
     """
     x, t = _pixels(train), train.t[:, 0]
 
-    def error(predict: Predictor, part: Part) -> float:
-        return metrics.mape(predict(_pixels(part)), part.t)
+    def error(predict: Predictor, part: Part) -> np.ndarray:
+        return scores.errors(predict(_pixels(part)), part.t[:, 0])
 
     linear = min(
-        fit_ridge(x, t, RIDGE_PENALTIES), key=lambda fitted: error(fitted, validation)
+        fit_ridge(x, t, RIDGE_PENALTIES),
+        key=lambda fitted: error(fitted, validation).mean(),
     )
     median = float(np.median(t))
     return {
@@ -46,28 +49,31 @@ def score_regression(train: Part, validation: Part, scored: Part) -> dict[str, f
 
 def score_classification(
     train: Part, validation: Part, scored: Part, classes: int
-) -> dict[str, float]:
-    """Return accuracy in %: chance, most frequent class, neighbour, logistic.
+) -> dict[str, np.ndarray]:
+    """Return 100 or 0 of each scored row: is the class right?
 
-    chance = 100 / classes, the classes being all that occur in the labels; the most
-    frequent class is that of the training rows (of equal ones the first).
+    chance: 100 / classes everywhere, the classes being all that occur in the labels;
+    majority: the most frequent class of the training rows (of equal ones the first);
+    ceiling: whether the row's class occurs among the training rows at all, the most
+    that anything can reach that learns from them.
     Raises: ValueError if the training rows are all of one class.
     """
     x, t = _pixels(train), train.t
 
-    def accuracy(predict: Predictor, part: Part) -> float:
-        return 100 * float(np.mean(predict(_pixels(part)) == part.t))
+    def right(predict: Predictor, part: Part) -> np.ndarray:
+        return scores.hits(predict(_pixels(part)), part.t)
 
     linear = max(
         fit_logistic(x, t, LOGISTIC_PENALTIES),
-        key=lambda fitted: accuracy(fitted, validation),
+        key=lambda fitted: right(fitted, validation).mean(),
     )
     most = int(np.bincount(t).argmax())
     return {
-        "chance": 100 / classes,
-        "majority": accuracy(lambda asked: np.full(len(asked), most), scored),
-        "nearest neighbour": accuracy(lambda asked: t[nearest(x, asked)], scored),
-        "logistic": accuracy(linear, scored),
+        "chance": np.full(len(scored.t), 100 / classes),
+        "majority": right(lambda asked: np.full(len(asked), most), scored),
+        "nearest neighbour": right(lambda asked: t[nearest(x, asked)], scored),
+        "logistic": right(linear, scored),
+        "ceiling": 100.0 * np.isin(scored.t, t),
     }
 
 

@@ -8,6 +8,7 @@ the nearest known name.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,16 @@ from typing import Any
 
 from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
+from engine.options import fill
+from scripts.lib import overlays
 from scripts.lib.schema import problems, read_yaml
 
 KINDS = ("datasets", "augmentations", "protocols", "models", "experiments")
 SETTINGS = "config/config.yaml"
 _ID = r"[A-Za-z0-9_-]+"
 _SCALES = ("smoke", "demo", "paper")
+# What every variant must say, itself or by its levels of the grid.
+_NEEDED = ("model", "target", "task", "loss", "published")
 _DEFAULTS = {"data_dir": None, "download": False, "dataset": "auto"}
 # Beyond these a reader has seen enough.
 _SHOWN = 20
@@ -58,7 +63,14 @@ def load_configs(
     files = {kind: _read_kind(base, kind, found) for kind in KINDS}
     configs = Configs(settings, **files)
     # What refers to other files is looked at only where all files are well formed.
-    _raise(found or list(_all_problems(configs)), given)
+    _raise(found, given)
+    for experiment in configs.experiments.values():
+        if experiment["kind"] == "training":
+            experiment["variants"] = {
+                name: {"augmentation": experiment["augmentation"], **variant}
+                for name, variant in overlays.variants(experiment).items()
+            }
+    _raise(list(_all_problems(configs)), given)
     return configs
 
 
@@ -88,20 +100,43 @@ def _number(text: Any) -> Any:
 def _read_kind(base: Path, kind: str, found: list[str]) -> dict[str, dict]:
     """Return the files of one kind by their ids; add to `found` what is wrong."""
     schema = base / "workflow" / "schemas" / f"{kind.removesuffix('s')}.schema.yaml"
-    files = {}
-    for path in sorted((base / "config" / kind).glob("*.yaml")):
-        where = path.relative_to(base).as_posix()
-        if not re.fullmatch(_ID, path.stem):
+    folder = base / "config" / kind
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    raw: dict[str, Any] = {}
+    files: dict[str, dict] = {}
+    wrong: dict[str, list[str]] = {}
+
+    def read(name: Any) -> Any:
+        if name not in known:
+            raise ValueError(
+                f"extends: expected one of {', '.join(known)}, received "
+                f"{name!r}{nearest(str(name), known)}"
+            )
+        if name not in raw:
+            raw[name] = read_yaml(folder / f"{name}.yaml", f"config/{kind}/{name}.yaml")
+        return raw[name]
+
+    for name in known:
+        try:
+            files[name] = overlays.extended(name, read)
+        except ValueError as error:
+            wrong[name] = [str(error)]
+        else:
+            wrong[name] = problems(files[name], schema, "")
+    for name, lines in wrong.items():
+        where = f"config/{kind}/{name}.yaml"
+        if not re.fullmatch(_ID, name):
             found.append(
                 f"{where}: expected a file name of letters, digits, _ and -, received "
-                f"{path.stem!r}; the name is the id by which other files call it"
+                f"{name!r}; the name is the id by which other files call it"
             )
-        try:
-            files[path.stem] = read_yaml(path, where)
-        except ValueError as error:
-            found.append(str(error))
-        else:
-            found.extend(problems(files[path.stem], schema, where))
+        # What a file has from the one it extends is told of that one.
+        above = raw[name].get("extends") if isinstance(raw.get(name), Mapping) else None
+        for line in lines:
+            if line not in wrong.get(above, ()):
+                text = line.removeprefix(": ")
+                named = text.startswith("config/")
+                found.append(text if named else f"{where}: {text}")
     return files
 
 
@@ -137,7 +172,7 @@ def _all_problems(configs: Configs) -> Iterator[str]:
     for name in configs.protocols:
         yield from _protocol_problems(name, configs)
     for name, model in configs.models.items():
-        yield from _engine_problems(spec.read_spec, model, f"config/models/{name}.yaml")
+        yield from _model_problems(model, {}, f"config/models/{name}.yaml")
     for name, experiment in configs.experiments.items():
         if experiment["kind"] == "training":
             yield from _experiment_problems(name, experiment, configs)
@@ -152,6 +187,18 @@ def _engine_problems(read: Callable, value: Any, where: str) -> Iterator[str]:
         read(value)
     except SpecError as error:
         yield f"{where}: {error}"
+
+
+def _model_problems(
+    model: Mapping, options: Mapping[str, Any], where: str
+) -> Iterator[str]:
+    """Yield what is wrong with a model's options, and what the engine says of it."""
+    try:
+        filled = fill(model, options)
+    except SpecError as error:
+        yield f"{where}: {error}"
+    else:
+        yield from _engine_problems(spec.read_spec, filled, where)
 
 
 def _unknown(
@@ -202,9 +249,7 @@ def _protocol_problems(name: str, configs: Configs) -> Iterator[str]:
 
 def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterator[str]:
     where = f"config/experiments/{name}.yaml"
-    wanted = config["augmentation"]
     yield from _unknown(config["datasets"], configs.datasets, where, "datasets")
-    yield from _unknown([wanted], configs.augmentations, where, "augmentation")
     yield from _unknown(config["protocols"], configs.protocols, where, "protocols")
     first = configs.datasets.get(config["datasets"][0], {})
     if first and first["kind"] != "embedded" and "stand_in" not in first:
@@ -212,22 +257,34 @@ def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterat
             f"{where}: datasets: {config['datasets'][0]} comes first, so its file must "
             "name a `stand_in` for runs without data"
         )
-    for protocol in config["protocols"]:
-        dealt = configs.protocols.get(protocol, {}).get("augmentation")
-        if dealt not in (None, wanted):
-            yield (
-                f"{where}: protocols: {protocol} deals the copies of {dealt!r}, but "
-                f"the experiment's augmentation is {wanted!r}"
-            )
     for variant in config["variants"]:
         yield from _variant_problems(where, config, variant, configs)
+    for scale in _SCALES:
+        run = config["scales"][scale].get("protocols", ())
+        yield from _unknown(
+            run, config["protocols"], where, f"scales.{scale}.protocols"
+        )
+        for pattern in config["scales"][scale].get("variants", ()):
+            if not fnmatch.filter(config["variants"], pattern):
+                yield (
+                    f"{where}: scales.{scale}.variants: {pattern!r} fits none of "
+                    f"{', '.join(config['variants'])}"
+                )
 
 
 def _variant_problems(
     where: str, config: Mapping, variant: str, configs: Configs
 ) -> Iterator[str]:
     settings, key = config["variants"][variant], f"variants.{variant}"
+    missing = [name for name in _NEEDED if name not in settings]
+    if missing:
+        yield f"{where}: {key}: the key {missing[0]!r} is missing"
+        return
     yield from _unknown([settings["model"]], configs.models, where, f"{key}.model")
+    if settings["model"] in configs.models and "options" in settings:
+        model = configs.models[settings["model"]]
+        yield from _model_problems(model, settings["options"], f"{where}: {key}")
+    yield from _copies_problems(where, key, settings, config, configs)
     sets = [configs.datasets[d] for d in config["datasets"] if d in configs.datasets]
     recorded = dict.fromkeys(factor for d in sets for factor in d["factors"])
     yield from _unknown(settings["target"], recorded, where, f"{key}.target")
@@ -252,6 +309,24 @@ def _variant_problems(
         )
     for scale in _SCALES:
         yield from _recipe_problems(where, config, variant, scale)
+
+
+def _copies_problems(
+    where: str, key: str, settings: Mapping, config: Mapping, configs: Configs
+) -> Iterator[str]:
+    """Yield where a protocol deals other rows than a variant's augmentation makes."""
+    name = settings["augmentation"]
+    yield from _unknown([name], configs.augmentations, where, f"{key}.augmentation")
+    made = configs.augmentations.get(name, {}).get("copies")
+    for protocol in config["protocols"]:
+        dealt = configs.protocols.get(protocol, {}).get("augmentation")
+        copies = configs.augmentations.get(dealt, {}).get("copies")
+        if made and copies and made != copies:
+            yield (
+                f"{where}: {key}: the protocol {protocol} deals the rows of {dealt!r}, "
+                f"expected as many copies of each drawing from {name!r}: {copies}, "
+                f"received {made}"
+            )
 
 
 def merged_recipe(config: Mapping, variant: str, scale: str) -> dict[str, Any]:

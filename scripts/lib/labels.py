@@ -130,7 +130,8 @@ def from_csv(
 
     Columns: `file` (relative to the folder or to the folder above), the child's (config
     `columns: {child: NAME}`; else `child` or `participant`) and the factors' (config
-    `factors`), `age_months`. config may `keep` ({column: value}), `require` (columns
+    `factors`; `columns: {FACTOR: NAME}` where the file calls one otherwise),
+    `age_months`. config may `keep` ({column: value}), `require` (columns
     that may not be empty) and `exclude` ({file's stem: reason}); what they leave out is
     listed as excluded. Two files that differ only in their ending would be one sample:
     the first that is listed is taken, the other rejected.
@@ -139,15 +140,20 @@ def from_csv(
     """
     path = folder / "labels.csv"
     columns, table = _read_table(path, where)
-    child = config.get("columns", {}).get("child") or next(
+    named = config.get("columns", {})
+    child = named.get("child") or next(
         (name for name in ("child", "participant") if name in columns), "child"
     )
+    called = {name: factor for factor, name in named.items() if factor != "child"}
+    _need_columns(columns, list(called), path)
+    columns = [called.get(name, name) for name in columns]
     factors = tuple(f for f in config["factors"] if f not in AGE_COLUMNS)
     asked = (*config.get("keep", ()), *config.get("require", ()))
     _need_columns(columns, ("file", child, "age_months", *factors, *asked), path)
     labels, present, seen = Labels(factors), set(files), set()
     taken: dict[str, str] = {}
-    for number, record in enumerate(table, 1):
+    for number, row in enumerate(table, 1):
+        record = {called.get(name, name): value for name, value in row.items()}
         file = _relative(record["file"] or "", folder, present)
         file = file or f"labels.csv, row {number}"
         if file in seen:

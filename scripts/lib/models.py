@@ -7,33 +7,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from engine.options import fill
+from scripts.lib import overlays
 
 
-def load_model(path: str | Path, outputs: int, loss: str) -> dict[str, Any]:
+def load_model(
+    path: str | Path,
+    outputs: int,
+    loss: str,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the spec of a model file with `outputs` outputs and the given loss.
 
-    Raises: ValueError if the file cannot be read or does not end in a dense layer.
+    options: what differs from the file's own options.
+    Raises: ValueError if the file cannot be read, has no such option, or no dense layer
+    at its end.
     """
     try:
-        spec = yaml.safe_load(Path(path).read_text("utf-8"))
+        spec = fill(overlays.load(path), options)
         return fit_head(spec, outputs, loss)
-    except (OSError, yaml.YAMLError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
 def fit_head(spec: Mapping[str, Any], outputs: int, loss: str) -> dict[str, Any]:
-    """Return a copy whose last layer, a dense one, has `outputs` units, and the loss.
+    """Return a copy whose last dense layer has `outputs` units, and the loss.
 
-    Raises: ValueError if the last layer is not dense.
+    Raises: ValueError if anything but activations stands behind that layer.
     """
     fitted = copy.deepcopy(dict(spec))
-    last = fitted.get("layers", [None])[-1]
+    behind = reversed(fitted.get("layers") or [None])
+    last = next((layer for layer in behind if not _is_activation(layer)), None)
     if not isinstance(last, Mapping) or not isinstance(last.get("dense"), Mapping):
         raise ValueError(
-            "layers: the last layer must be dense (its units are set to the number of "
-            f"outputs), received {last!r}"
+            "layers: the last layer, but for activations, must be dense (its units are "
+            f"set to the number of outputs), received {last!r}"
         )
     last["dense"]["units"] = outputs
     fitted["loss"] = loss
     return fitted
+
+
+def _is_activation(layer: Any) -> bool:
+    return isinstance(layer, Mapping) and "activation" in layer

@@ -25,12 +25,13 @@ class Part:
 
     x: images float32 (n, 1, h, w) in [0, 1], 1 = white paper; with the recipe's
     `center` less the mean image of the fold's training part. t: int (n,) classes, or
-    float64 (n, 1) months / target_scale. ids: of the rows.
+    float64 (n, 1) months / target_scale. ids: of the rows; children: who drew them.
     """
 
     x: np.ndarray
     t: np.ndarray
     ids: list[str]
+    children: list[str]
 
 
 class Samples:
@@ -49,6 +50,7 @@ class Samples:
             self.images, self.copies = file["images"], file["copy"]
             self.ids = file["ids"].tolist()
             self.parents = file["parent"].tolist()
+            self.children = file["child"].tolist()
         self.regression = task["task"] == "regression"
         self.scale = task["recipe"].get("target_scale", 1.0)
         self.centered = task["recipe"].get("center", False)
@@ -92,7 +94,12 @@ class Samples:
         x = self.images[rows, None].astype(np.float32) / np.float32(255)
         if self.centered:
             x -= self._mean_image(fold)
-        return Part(x, self.targets[rows], [self.ids[i] for i in rows])
+        return Part(
+            x,
+            self.targets[rows],
+            [self.ids[i] for i in rows],
+            [self.children[i] for i in rows],
+        )
 
     def _mean_image(self, fold: int) -> np.ndarray:
         """Return the mean of the training part's images, float32 (h, w) in [0, 1].

@@ -12,12 +12,14 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import yaml
 
 from engine.errors import nearest
+
+if TYPE_CHECKING:
+    import jsonschema
 
 _NOUNS = {
     "string": "a text",
@@ -48,6 +50,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         lines: dict[str, int] = {}
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`
+                continue
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             problem = None
@@ -107,6 +111,9 @@ def _is_number(checker: Any, value: Any) -> bool:
 
 @cache
 def _validator(schema: Path) -> Any:
+    # Imported here: every step reads YAML, only the first checks it.
+    import jsonschema
+
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine_many(
         {"integer": _is_integer, "number": _is_number}

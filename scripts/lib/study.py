@@ -5,6 +5,7 @@ The rules look everything up here; nothing is read twice, and nothing slow is im
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -70,17 +71,63 @@ class Study:
     def runs_of(self, experiment: str) -> list[tuple[str, str]]:
         """Return the (variant, protocol) pairs of an experiment that can be run.
 
-        A variant whose target the data set does not record is left out.
+        Left out is a variant that `why_not` has a reason for.
         """
         if experiment not in self.choices:
             return []
-        recorded = set(self.datasets[self.dataset_of(experiment)]["factors"])
         return [
             (name, protocol)
-            for name, variant in self.experiments[experiment]["variants"].items()
-            for protocol in self.experiments[experiment]["protocols"]
-            if set(variant["target"]) <= recorded
+            for name in self.experiments[experiment]["variants"]
+            if not self.why_not(experiment, name)
+            for protocol in self.protocols_of(experiment)
         ]
+
+    def protocols_of(self, experiment: str) -> list[str]:
+        """Return the protocols that an experiment is run under at the scale."""
+        config = self.experiments[experiment]
+        return config["scales"][self.scale].get("protocols", config["protocols"])
+
+    def why_not(self, experiment: str, variant: str) -> str | None:
+        """Return why a variant is not run: its target is not recorded, or the scale."""
+        dataset = self.dataset_of(experiment)
+        target = self.variant(experiment, variant)["target"]
+        missing = [f for f in target if f not in self.datasets[dataset]["factors"]]
+        if missing:
+            return f"{dataset} does not record {', '.join(missing)}"
+        if self.left_out(experiment, variant):
+            return f"not of the scale {self.scale}"
+        return None
+
+    def left_out(self, experiment: str, variant: str) -> bool:
+        """Return whether the scale runs other variants only."""
+        run = self.experiments[experiment]["scales"][self.scale].get("variants", ["*"])
+        return not any(fnmatch.fnmatchcase(variant, pattern) for pattern in run)
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Return {named target: its experiments}; an experiment's own id by default."""
+        found: dict[str, list[str]] = {}
+        for name, experiment in self.experiments.items():
+            found.setdefault(experiment.get("group", name), []).append(name)
+        return found
+
+    def baselines_of(self, experiment: str, variant: str, protocol: str) -> str:
+        """Return the file of the trivial baselines of a variant's task and data."""
+        settings = self.variant(experiment, variant)
+        return (
+            f"results/data/{self.dataset_of(experiment)}/baselines/"
+            f"{settings['augmentation']}/{protocol}/"
+            f"{settings['task']}-{'+'.join(settings['target'])}.json"
+        )
+
+    def protocols_with(self, folds: int) -> list[str]:
+        """Return the protocols of so many folds at the scale."""
+        return [p for p in self.protocols if self.folds_of(p) == folds]
+
+    @property
+    def fold_counts(self) -> list[int]:
+        """Return the numbers of folds that occur at the scale."""
+        return sorted({self.folds_of(protocol) for protocol in self.protocols})
 
     def variant(self, experiment: str, variant: str) -> dict[str, Any]:
         """Return one variant's settings."""
@@ -156,6 +203,7 @@ class Study:
                     },
                 },
                 "recipe": self.recipe(experiment, variant),
+                "options": settings.get("options", {}),
                 "target": settings["target"],
                 "task": settings["task"],
                 "loss": settings["loss"],
@@ -165,7 +213,6 @@ class Study:
     def experiment_json(self, experiment: str) -> str:
         """Return all that tables and figures must know of an experiment, as JSON."""
         config = self.experiments[experiment]
-        runs = self.runs_of(experiment)
         return _json(
             {
                 "experiment": experiment,
@@ -175,16 +222,21 @@ class Study:
                 "seeds": self.seeds,
                 "augmentation": config["augmentation"],
                 "dataset": self.dataset_of(experiment),
-                "recorded": self.datasets[self.dataset_of(experiment)]["factors"],
                 "protocols": [
                     {"id": p, "k": self.folds_of(p), **self.protocols[p]}
+                    for p in self.protocols_of(experiment)
+                ],
+                "left_out": [
+                    p
                     for p in config["protocols"]
+                    if p not in self.protocols_of(experiment)
                 ],
                 "variants": [
                     {
                         **variant,
                         "id": name,
-                        "run": any(name == v for v, _ in runs),
+                        "why_not": self.why_not(experiment, name),
+                        "left_out": self.left_out(experiment, name),
                         "recipe": self.recipe(experiment, name),
                     }
                     for name, variant in config["variants"].items()

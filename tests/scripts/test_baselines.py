@@ -1,6 +1,5 @@
 """Baselines: each against what it must be on data whose answer is known."""
 
-import csv
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +8,8 @@ from sklearn.linear_model import Ridge
 
 from scripts.baselines import make_baselines
 from scripts.folds import make_folds
-from scripts.lib import baselines, statistics
-from scripts.lib.files import write_csv, write_npz
+from scripts.lib import baselines, scores, statistics
+from scripts.lib.files import read_json, write_csv, write_npz
 from scripts.lib.samples import Part, Samples
 from tests.conftest import ROOT
 
@@ -18,9 +17,8 @@ CONFIG = ROOT / "config"
 
 
 def _part(x, t) -> Part:
-    return Part(
-        np.asarray(x, np.float32), np.asarray(t), [str(i) for i in range(len(x))]
-    )
+    names = [str(i) for i in range(len(x))]
+    return Part(np.asarray(x, np.float32), np.asarray(t), names, names)
 
 
 def _random(n, seed):
@@ -39,10 +37,11 @@ def _arguments(data, protocol, target, task, out):
     )
 
 
-def _run(*arguments) -> dict[str, dict[str, str]]:
+def _run(*arguments) -> dict[str, dict]:
+    """Return the mean, sd, ... of each baseline over the folds."""
     make_baselines(_arguments(*arguments))
-    with open(arguments[-1], encoding="utf-8", newline="") as file:
-        return {row["baseline"]: row for row in csv.DictReader(file)}
+    found = read_json(arguments[-1])
+    return {name: scores.summary(parts) for name, parts in found.items()}
 
 
 def test_ridge_is_ridge():
@@ -60,11 +59,11 @@ def test_a_linear_age_is_found_by_ridge_and_the_median_is_the_trainings():
     t = (60 + 40 * x[:, 0, 0, 0] - 20 * x[:, 0, 3, 2])[:, None].astype(float)
     train, validation = _part(x[:120], t[:120]), _part(x[120:150], t[120:150])
     scored = _part(x[150:], t[150:])
-    scores = baselines.score_regression(train, validation, scored)
-    assert scores["ridge"] < scores["nearest neighbour"] / 3
+    found = baselines.score_regression(train, validation, scored)
+    assert found["ridge"].mean() < found["nearest neighbour"].mean() / 3
     median = np.median(t[:120])
-    expected = 100 * np.mean(np.abs(median - t[150:]) / t[150:])
-    assert scores["median"] == pytest.approx(expected)
+    expected = 100 * np.abs(median - t[150:, 0]) / t[150:, 0]
+    np.testing.assert_allclose(found["median"], expected)
 
 
 def test_the_validation_part_chooses_the_penalty():
@@ -75,9 +74,9 @@ def test_the_validation_part_chooses_the_penalty():
     fitted = baselines.fit_ridge(x.reshape(40, -1), t[:, 0], baselines.RIDGE_PENALTIES)
     for predict in fitted:
         validation = _part(flat.reshape(30, 1, 4, 3), predict(flat)[:, None])
-        score = baselines.score_regression(train, validation, scored)["ridge"]
+        found = baselines.score_regression(train, validation, scored)["ridge"]
         p = predict(scored.x.reshape(20, -1))
-        assert score == pytest.approx(100 * np.mean(np.abs(p / scored.t[:, 0] - 1)))
+        np.testing.assert_allclose(found, 100 * np.abs(p / scored.t[:, 0] - 1))
 
 
 def test_separable_classes_are_found_by_logistic_regression():
@@ -86,11 +85,18 @@ def test_separable_classes_are_found_by_logistic_regression():
     t[:3] = 2  # a rare class, not among the scored rows
     train, validation = _part(x[:120], t[:120]), _part(x[120:150], t[120:150])
     scored = _part(x[150:], t[150:])
-    scores = baselines.score_classification(train, validation, scored, 4)
-    assert scores["chance"] == 25
+    found = baselines.score_classification(train, validation, scored, 4)
+    assert found["chance"].tolist() == [25.0] * 50
     most = np.bincount(t[:120]).argmax()
-    assert scores["majority"] == 100 * np.mean(t[150:] == most)
-    assert scores["logistic"] > 90
+    assert found["majority"].tolist() == (100.0 * (t[150:] == most)).tolist()
+    assert found["logistic"].mean() > 90
+
+
+def test_the_ceiling_is_what_the_training_rows_know():
+    x, t = _random(8, 0), np.array([0, 1, 0, 1, 0, 2, 1, 0])
+    train, validation = _part(x[:4], t[:4]), _part(x[2:4], t[2:4])
+    found = baselines.score_classification(train, validation, _part(x[4:], t[4:]), 3)
+    assert found["ceiling"].tolist() == [100.0, 0.0, 100.0, 100.0]
 
 
 def test_the_nearest_row_is_the_nearest():
@@ -107,18 +113,17 @@ def test_the_nearest_row_is_the_nearest():
         (
             "age_years",
             "classification",
-            ["chance", "majority", "nearest neighbour", "logistic"],
+            ["ceiling", "chance", "logistic", "majority", "nearest neighbour"],
         ),
     ],
 )
 def test_rows_are_means_over_the_folds_and_repeat_to_the_byte(
     small, tmp_path, target, task, names
 ):
-    out = tmp_path / "baselines.csv"
+    out = tmp_path / "baselines.json"
     rows = _run(small, "by-child", target, task, out)
-    assert list(rows) == names
+    assert sorted(rows) == names
     first = out.read_bytes()
-    assert first.startswith(b"baseline,metric,mean,sd,n\n")
     about = {
         "task": task,
         "target": [target],
@@ -135,9 +140,8 @@ def test_rows_are_means_over_the_folds_and_repeat_to_the_byte(
         errors.append(100 * float(np.mean(wrong)))
     mean, sd = statistics.mean_sd(errors)
     row = rows["nearest neighbour"]
-    assert row["n"] == "2"
-    assert row["metric"] == ("mape" if task == "regression" else "accuracy")
-    assert (float(row["mean"]), float(row["sd"])) == pytest.approx((mean, sd))
+    assert row["n"] == 2
+    assert (row["ours"], row["sd"]) == pytest.approx((mean, sd))
     _run(small, "by-child", target, task, out)
     assert out.read_bytes() == first
 
@@ -194,17 +198,17 @@ def noise(tmp_path_factory):
 
 def test_noise_is_learned_by_rows_and_is_chance_by_child(noise, tmp_path):
     """The point of the study: labels without any signal, 5 classes."""
-    arguments = ("who", "classification", tmp_path / "baselines.csv")
+    arguments = ("who", "classification", tmp_path / "baselines.json")
     paper = _run(noise, "paper", *arguments)
     by_child = _run(noise, "by-child", *arguments)
     for name in ("nearest neighbour", "logistic"):
-        assert float(paper[name]["mean"]) > 90
-        assert float(by_child[name]["mean"]) < 45
-    assert float(paper["chance"]["mean"]) == float(by_child["chance"]["mean"]) == 20
+        assert paper[name]["ours"] > 90
+        assert by_child[name]["ours"] < 45
+    assert paper["chance"]["ours"] == by_child["chance"]["ours"] == 20
 
 
 def test_a_target_that_is_not_recorded_is_an_error(small, tmp_path):
-    out = tmp_path / "baselines.csv"
+    out = tmp_path / "baselines.json"
     with pytest.raises(ValueError, match="factors sex are not recorded"):
         _run(small, "paper", "sex", "classification", out)
     assert not out.exists()

@@ -311,7 +311,7 @@ def test_what_a_worker_says_before_it_ends_is_told():
         ("what: train,", "what: trains,", "expected one of train, fit"),
         ("goal: 8", "goal: 0", "received 0"),
         ("passes: 60", "passes: 0", "passes: expected"),
-        ("ignet/depth2-age_m", "ignet/depth3-age_m", "unknown variant 'depth3"),
+        ("ignet/depth2-age_m", "ignet/depth1-age_m", "unknown variant 'depth1"),
         ("ignet-depth2, batch", "ignet, batch", "ignet.yaml: expected YAML"),
     ],
 )

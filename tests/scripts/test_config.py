@@ -15,6 +15,8 @@ CONFIG = "config/config.yaml"
 IGNET = "config/experiments/ignet.yaml"
 KERAS = "config/experiments/keras_baseline.yaml"
 DEPTH2 = "config/models/ignet-depth2.yaml"
+DEEP = "config/models/ignet-deep.yaml"
+SHUFFLED = "config/protocols/by-child-shuffled.yaml"
 BY_CHILD = "config/protocols/by-child.yaml"
 PAPER = "config/protocols/paper.yaml"
 COPIES = "config/augmentations/ignet.yaml"
@@ -68,7 +70,7 @@ BAD = [
     (IGNET, "passes: 10", "passes: true", "received True"),
     (EMBEDDED, "width: 36", 'width: "36"', "image.width: expected a whole number"),
     (BY_CHILD, "leaks: false", "leaks: nay", "leaks: expected true or false"),
-    (IGNET, "protocols: [paper, by-child]", "protocols: paper", "expected a list"),
+    (IGNET, "protocols: [paper", "protocols: papers #", "expected a list"),
     # Impossible values.
     (IGNET, "batch_size: 32", "batch_size: 0", "of at least 1, received 0"),
     (IGNET, "target_scale: 100", "target_scale: -1", "above 0, received -1"),
@@ -81,15 +83,41 @@ BAD = [
     (EMBEDDED, "drawings: 338", "drawings: 1338", "expected 130 ... 390 for 130"),
     # Names that no file or data set knows.
     (IGNET, "model: ignet-depth2", "model: ignet", "variants.depth2-age_months.model"),
-    (IGNET, "model: ignet-depth2", "model: ignet", "(did you mean 'ignet-depth"),
+    (IGNET, "model: ignet-depth2", "model: ignet-dep", "(did you mean 'ignet-de"),
     (IGNET, "augmentation: ignet", "augmentation: ignt", "(did you mean 'ignet'?)"),
-    (IGNET, "by-child]", "by-chidl]", "received 'by-chidl' (did you mean 'by-child'?)"),
+    (
+        IGNET,
+        " by-child,",
+        " by-chidl,",
+        "received 'by-chidl' (did you mean 'by-child'?)",
+    ),
     (IGNET, "draw-a-person]", "draw-persons]", "(did you mean 'draw-a-person'?)"),
     (IGNET, "[age_months]", "[age_month]", "(did you mean 'age_months'?)"),
     (PERSON, "stratify: age_years", "stratify: ages", "(did you mean 'age_years'?)"),
     (PERSON, "stand_in: embedded-drawings", "stand_in: stirling", "stand_in: expected"),
+    (IGNET, "options: {more: 0}", "options: {mroe: 0}", "(did you mean 'more'?)"),
+    (IGNET, 'variants: [depth2-*, "*', 'variants: [deep2-*, "*', "'deep2-*' fits none"),
+    (
+        DEEP,
+        "times: $more",
+        "times: $mor",
+        "unknown option 'mor' (did you mean 'more'?)",
+    ),
+    (SHUFFLED, "extends: by-child", "extends: by-kid", "expected one of by-child, by-"),
+    (
+        PAPER,
+        "title:",
+        "extends: paper-fresh\ntitle:",
+        "the circle paper -> paper-fresh",
+    ),
+    (
+        KERAS,
+        "    protocols: [paper-keras, by-child]",
+        "    protocols: [papr-keras, by-child]",
+        "(did you mean 'paper-keras'?)",
+    ),
     # Files that contradict each other, or themselves.
-    (IGNET, "augmentation: ignet", "augmentation: keras", "paper deals the copies of"),
+    (IGNET, "augmentation: ignet", "augmentation: keras", "paper deals the rows of"),
     (PAPER, "augmentation: ignet", "augmentation: null", "for the unit 'row'"),
     (BY_CHILD, "leaks: false", "leaks: true", "expected false for the unit 'child'"),
     (IGNET, "[age_months]", "[age_years]", "expected [age_months] for a regression"),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import engine
 from scripts import baselines, evaluate, figures, report, tables, train
 from scripts.lib import cli
 from scripts.lib.files import read_json, write_json
@@ -41,7 +42,9 @@ VARIANTS = [
         "target": ["age_months"],
         "task": "regression",
         "loss": "mean_absolute_error",
-        "run": True,
+        "augmentation": "ignet",
+        "why_not": None,
+        "left_out": False,
         "recipe": {"passes": 3},
         "published": {"metric": "mape", "value": 0.4, "relation": "<=", "where": "S0"},
     },
@@ -51,7 +54,9 @@ VARIANTS = [
         "target": ["age_years"],
         "task": "classification",
         "loss": "softmax_cross_entropy",
-        "run": True,
+        "augmentation": "ignet",
+        "why_not": None,
+        "left_out": False,
         "recipe": {"passes": 3},
         "published": None,
     },
@@ -61,7 +66,9 @@ VARIANTS = [
         "target": ["sex"],
         "task": "classification",
         "loss": "softmax_cross_entropy",
-        "run": False,
+        "augmentation": "ignet",
+        "why_not": "small does not record sex",
+        "left_out": False,
         "published": {"metric": "accuracy", "value": 9, "relation": "=", "where": "S0"},
     },
 ]
@@ -80,7 +87,7 @@ EXPERIMENT = {
     "seeds": [0],
     "augmentation": "ignet",
     "dataset": "small",
-    "recorded": ["age_years", "age_months"],
+    "left_out": [],
     "protocols": list(PROTOCOLS.values()),
     "variants": VARIANTS,
 }
@@ -94,30 +101,23 @@ def _task(variant, protocol, **recipe):
             "variant": variant,
             "protocol": PROTOCOLS[protocol],
             "recipe": {**RECIPE, **recipe},
+            "options": {},
             **{k: chosen[k] for k in ("target", "task", "loss")},
         }
     )
 
 
-def _arguments(small, run, variant, protocol, fold, start=None, **recipe):
+def _arguments(small, folder, variant, protocol, **recipe):
     return SimpleNamespace(
         augmented=small.augmented,
         labels=small.labels,
         folds=getattr(small, protocol.replace("-", "_")),
-        fold=fold,
         experiment_json=_task(variant, protocol, **recipe),
         seed=0,
         device="reference",
         threads=1,
         model=ROOT / "config/models/ignet-depth2.yaml",
-        start=start,
-        checkpoint=run / "checkpoint.npz",
-        history=run / "history.csv",
-        training=run / "training.json",
-        output=run / "model.npz",
-        network=run / "model.npz",
-        metrics=run / "metrics.json",
-        predictions=run / "predictions.csv",
+        folder=folder,
     )
 
 
@@ -125,20 +125,16 @@ def _arguments(small, run, variant, protocol, fold, start=None, **recipe):
 def study(small, tmp_path_factory):
     """All runs of the small study, its table, and where everything lies."""
     base = tmp_path_factory.mktemp("study")
-    runs, tables_of = [], []
+    runs = []
     for variant in ("months", "years"):
         for protocol in PROTOCOLS:
-            start = None
-            for fold in range(2):
-                run = base / f"runs/small/{variant}/{protocol}/seed0/fold{fold}"
-                arguments = _arguments(small, run, variant, protocol, fold, start)
-                train.train(arguments)
-                evaluate.evaluate(arguments)
-                runs.append(run)
-                start = arguments.output if protocol == "paper" else None
-            out = base / f"runs/small/{variant}/{protocol}/baselines.csv"
-            baselines.make_baselines(_baseline_arguments(small, variant, protocol, out))
-            tables_of.append(out)
+            folder = base / f"runs/small/{variant}/{protocol}/seed0"
+            arguments = _arguments(small, folder, variant, protocol)
+            train.train(arguments)
+            evaluate.evaluate(arguments)
+            runs += [folder / f"fold{fold}" for fold in range(2)]
+            trivial = _baseline_arguments(small, base, variant, protocol)
+            baselines.make_baselines(trivial)
     source = base / "source.json"
     write_json(
         source,
@@ -151,10 +147,8 @@ def study(small, tmp_path_factory):
     )
     arguments = SimpleNamespace(
         experiment_json=json.dumps(EXPERIMENT),
-        metrics=[run / "metrics.json" for run in runs],
-        training=[run / "training.json" for run in runs],
-        history=[run / "history.csv" for run in runs],
-        baselines=tables_of,
+        runs=base / "runs",
+        baselines=base / "baselines",
         source=source,
         labels=small.labels,
         augmented=small.augmented,
@@ -164,16 +158,17 @@ def study(small, tmp_path_factory):
     return SimpleNamespace(base=base, runs=runs, arguments=arguments)
 
 
-def _baseline_arguments(small, variant, protocol, out):
+def _baseline_arguments(small, base, variant, protocol):
     chosen = next(v for v in VARIANTS if v["id"] == variant)
+    target = "+".join(chosen["target"])
     return SimpleNamespace(
         augmented=small.augmented,
         labels=small.labels,
         folds=getattr(small, protocol.replace("-", "_")),
         protocol=ROOT / f"config/protocols/{protocol}.yaml",
-        target="+".join(chosen["target"]),
+        target=target,
         task=chosen["task"],
-        output=out,
+        output=base / "baselines/ignet" / protocol / f"{chosen['task']}-{target}.json",
     )
 
 
@@ -212,23 +207,43 @@ def test_metrics_agree_with_the_predictions(study):
     true = np.array([float(r["target"]) for r in rows])
     given = np.array([float(r["prediction"]) for r in rows])
     mape = 100 * np.mean(abs(given - true) / true)
-    assert metrics["parts"]["test"]["mape_percent"] == pytest.approx(mape, abs=1e-3)
-    assert metrics["parts"]["test"]["n"] == len(rows)
+    part = metrics["parts"]["test"]
+    assert part["score"] == pytest.approx(mape, abs=1e-3)
+    assert part["n"] == len(rows)
+    sums = np.array(list(part["children"].values()))
+    assert sums[:, 1].sum() == len(rows)
+    assert sums[:, 0].sum() / len(rows) == pytest.approx(part["score"])
 
 
 def test_training_again_gives_the_same_bytes(small, study, tmp_path):
-    arguments = _arguments(small, tmp_path, "months", "paper", 0)
-    train.train(arguments)
-    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
+    train.train(_arguments(small, tmp_path, "months", "paper"))
+    _same_models(study, tmp_path)
 
 
-def test_weights_are_carried_from_fold_to_fold(small, study, tmp_path):
+def _same_models(study, folder):
+    for fold in range(2):
+        made = (folder / f"fold{fold}/model.npz").read_bytes()
+        assert made == (study.runs[fold] / "model.npz").read_bytes()
+
+
+@pytest.mark.parametrize(("protocol", "same"), [("paper", True), ("by-child", False)])
+def test_weights_are_carried_from_fold_to_fold_where_the_protocol_says_so(
+    small, tmp_path, protocol, same
+):
     """With no learning, fold 1 ends with the weights that fold 0 ended with."""
     still = {"optimizer": {"sgd": {"learning_rate": 0.0}}}
-    start = study.runs[0] / "model.npz"
-    arguments = _arguments(small, tmp_path, "months", "paper", 1, start, **still)
+    train.train(_arguments(small, tmp_path, "months", protocol, **still))
+    models = [(tmp_path / f"fold{j}/model.npz").read_bytes() for j in range(2)]
+    assert (models[0] == models[1]) is same
+
+
+def test_options_of_the_model_are_those_of_the_variant(small, tmp_path):
+    arguments = _arguments(small, tmp_path, "months", "by-child")
+    task = json.loads(arguments.experiment_json)
+    arguments.experiment_json = json.dumps({**task, "options": {"bipolar": True}})
     train.train(arguments)
-    assert arguments.output.read_bytes() == start.read_bytes()
+    network = engine.load(tmp_path / "fold0/model.npz", device="reference")
+    assert network.layers[-1].settings["function"] == "bipolar_sigmoid"
 
 
 @pytest.mark.parametrize("left", ["other", "damaged"])
@@ -236,70 +251,87 @@ def test_a_checkpoint_that_does_not_belong_is_left_aside(
     small, study, tmp_path, capsys, left
 ):
     """A stopped run left it, and the recipe is another by now, or the disk was full."""
-    arguments = _arguments(small, tmp_path, "months", "paper", 0)
+    checkpoint = tmp_path / "fold0/checkpoint.npz"
     if left == "damaged":
-        arguments.checkpoint.write_bytes(b"PK\x03\x04 and no more")
+        checkpoint.parent.mkdir()
+        checkpoint.write_bytes(b"PK\x03\x04 and no more")
     else:
         _leave_checkpoint(small, tmp_path)
-    train.train(arguments)
-    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
+    train.train(_arguments(small, tmp_path, "months", "paper"))
+    _same_models(study, tmp_path)
     assert "learning from the start: " in capsys.readouterr().err
-    assert not arguments.checkpoint.exists()
+    assert not checkpoint.exists()
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     small, study, tmp_path, capsys
 ):
-    _leave_checkpoint(small, tmp_path, learning_rate=0.001)
-    arguments = _arguments(small, tmp_path, "months", "paper", 0)
-    older = arguments.checkpoint.with_name(arguments.checkpoint.name + ".previous")
-    older.write_bytes(arguments.checkpoint.read_bytes())
-    arguments.checkpoint.write_bytes(older.read_bytes()[:-20])
+    checkpoint = _leave_checkpoint(small, tmp_path, learning_rate=0.001)
+    older = checkpoint.with_name(checkpoint.name + ".previous")
+    older.write_bytes(checkpoint.read_bytes())
+    checkpoint.write_bytes(older.read_bytes()[:-20])
     capsys.readouterr()
-    train.train(arguments)
-    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
+    train.train(_arguments(small, tmp_path, "months", "paper"))
+    _same_models(study, tmp_path)
     said = capsys.readouterr().err
-    assert "going back: " in said and "pass 1/" not in said
-    assert not arguments.checkpoint.exists() and not older.exists()
+    assert "going back: " in said and "fold 1/2] pass 1/" not in said
+    assert not checkpoint.exists() and not older.exists()
 
 
 def test_a_stopped_training_goes_on_where_it_was(small, study, tmp_path, capsys):
     _leave_checkpoint(small, tmp_path, learning_rate=0.001)
     capsys.readouterr()
-    arguments = _arguments(small, tmp_path, "months", "paper", 0)
-    train.train(arguments)
-    assert arguments.output.read_bytes() == (study.runs[0] / "model.npz").read_bytes()
-    assert "pass 1/" not in capsys.readouterr().err
+    train.train(_arguments(small, tmp_path, "months", "paper"))
+    _same_models(study, tmp_path)
+    assert "fold 1/2] pass 1/" not in capsys.readouterr().err
 
 
-def _leave_checkpoint(small, run, learning_rate=0.5e-3):
-    """Stop a training after its first pass, as an interrupt would."""
+def test_a_fold_that_was_done_is_not_learned_again(small, study, tmp_path, capsys):
+    """Snakemake deletes all outputs of a job that ends in its last fold."""
+    _leave_checkpoint(small, tmp_path, learning_rate=0.001, fold=1)
+    for file in (tmp_path / "fold0").glob("[hmt]*"):
+        file.unlink()
+    capsys.readouterr()
+    train.train(_arguments(small, tmp_path, "months", "paper"))
+    _same_models(study, tmp_path)
+    assert len(_read(tmp_path / "fold0/history.csv")) == 3
+    assert "fold 1/2]" not in capsys.readouterr().err
 
-    def stop(*_):
-        raise KeyboardInterrupt
+
+def _leave_checkpoint(small, folder, learning_rate=0.5e-3, fold=0):
+    """Stop a training after the first pass of a fold, as an interrupt would."""
+
+    def reporter(task, args, number, samples):
+        def report(row):
+            if number == fold:
+                raise KeyboardInterrupt
+
+        return report
 
     recipe = {"optimizer": {"sgd": {"learning_rate": learning_rate}}}
-    arguments = _arguments(small, run, "months", "paper", 0, **recipe)
+    arguments = _arguments(small, folder, "months", "paper", **recipe)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "_reporter", lambda *_: stop)
+        patch.setattr(train, "_reporter", reporter)
         with pytest.raises(KeyboardInterrupt):
             train.train(arguments)
-    assert arguments.checkpoint.exists() and not arguments.output.exists()
+    left = folder / f"fold{fold}"
+    assert (left / "checkpoint.npz").exists() and not (left / "model.npz").exists()
+    return left / "checkpoint.npz"
 
 
 def test_a_diverging_training_is_an_error_and_leaves_no_output(small, tmp_path):
     wild = {"optimizer": {"sgd": {"learning_rate": 1e6}}, "passes": 40}
-    arguments = _arguments(small, tmp_path, "years", "paper", 0, **wild)
     with pytest.raises(ArithmeticError, match=r"step .*lower the learning rate"):
-        train.train(arguments)
-    assert not arguments.output.exists() and not arguments.history.exists()
+        train.train(_arguments(small, tmp_path, "years", "paper", **wild))
+    assert not list(tmp_path.rglob("model.npz"))
+    assert not list(tmp_path.rglob("history.csv"))
 
 
 def test_the_table_holds_the_means_of_the_runs(study):
     rows = _read(study.base / "tables/small.csv")
     assert tuple(rows[0]) == tables.COLUMNS
     values = [
-        read_json(run / "metrics.json")["parts"]["validation"]["mape_percent"]
+        read_json(run / "metrics.json")["parts"]["validation"]["score"]
         for run in study.runs[:2]
     ]
     first = rows[0]
@@ -311,6 +343,7 @@ def test_the_table_holds_the_means_of_the_runs(study):
     assert float(first["ours"]) == pytest.approx(np.mean(values))
     assert float(first["sd"]) == pytest.approx(np.std(values, ddof=1))
     assert float(first["last"]) == pytest.approx(values[1])
+    assert float(first["low"]) < float(first["ours"]) < float(first["high"])
     fresh = next(r for r in rows if r["protocol"] == "by-child")
     assert fresh["last"] == "" and fresh["model"] == "ignet-depth2"
     assert (first["n"], first["published"], first["status"]) == (

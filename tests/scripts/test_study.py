@@ -75,8 +75,10 @@ def test_a_target_that_the_data_do_not_record_is_not_run(tmp_path):
     assert targets
     assert all("age_category" not in target for target in targets.values())
     table = json.loads(found.experiment_json("ignet"))
-    left_out = [v["id"] for v in table["variants"] if not v["run"]]
-    assert left_out == ["depth2-age_category"]
+    why = {v["id"]: v["why_not"] for v in table["variants"] if not v["left_out"]}
+    assert why["depth2-age_category"] == "draw-a-person does not record age_category"
+    assert why["depth2-age_years-who_drew"] is None
+    assert all("depth3-who" not in name for name in why)
 
 
 def test_params_hold_what_a_step_reads_and_no_more(tmp_path):

@@ -31,7 +31,13 @@ class Result:
         """Number of jobs of each rule, from the table that a (dry) run begins with."""
         _, _, table = self.output.partition("Job stats:")
         found = re.findall(r"^(\w+) +(\d+)$", table.partition("\n\n")[0], re.MULTILINE)
-        return {name: int(number) for name, number in found if name != "total"}
+        counts: dict[str, int] = {}
+        for name, number in found:
+            # There is a rule for each number of folds.
+            name = re.sub(r"_\d+_folds$", "", name)
+            counts[name] = counts.get(name, 0) + int(number)
+        counts.pop("total", None)
+        return counts
 
     @property
     def rules(self) -> set[str]:

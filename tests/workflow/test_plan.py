@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 import cv2
 import numpy as np
 import pytest
 
-from scripts.lib.config import KINDS
+from scripts.lib import overlays
 from scripts.lib.schema import read_yaml
 
 from .conftest import ROOT
@@ -14,23 +16,25 @@ from .conftest import ROOT
 
 def expected_trainings(scale: str) -> dict[str, int]:
     """Trainings of each experiment on the embedded data, counted from config/ alone."""
-    config = {
-        kind: {
-            path.stem: read_yaml(path, path.name)
-            for path in (ROOT / "config" / kind).glob("*.yaml")
-        }
-        for kind in KINDS
-    }
-    return {
-        name: len(experiment["variants"])
-        * sum(config["protocols"][p]["folds"][scale] for p in experiment["protocols"])
-        for name, experiment in config["experiments"].items()
-        if experiment["kind"] == "training"
-    }
+    found = {}
+    for path in (ROOT / "config/experiments").glob("*.yaml"):
+        experiment = read_yaml(path, path.name)
+        if experiment["kind"] == "training":
+            patterns = experiment["scales"][scale].get("variants", ["*"])
+            run = [
+                name
+                for name in overlays.variants(experiment)
+                if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+            ]
+            under = experiment["scales"][scale].get(
+                "protocols", experiment["protocols"]
+            )
+            found[path.stem] = len(run) * len(under)
+    return found
 
 
 @pytest.mark.parametrize("scale", ["smoke", "demo", "paper"])
-def test_one_training_for_each_variant_protocol_and_fold(project, scale):
+def test_one_training_for_each_variant_and_protocol(project, scale):
     plan = project.plan("--config", f"scale={scale}")
     trainings = expected_trainings(scale)
     assert plan.counts["train"] == plan.counts["evaluate"] == sum(trainings.values())
@@ -41,6 +45,14 @@ def test_one_training_for_each_variant_protocol_and_fold(project, scale):
     for rule in (*once, "summary", "report"):
         assert plan.counts[rule] == 1, rule
     assert plan.counts["augment"] == 2
+
+
+def test_the_augmentations_and_folds_that_are_needed_are_made_once(project):
+    plan = project.plan("--config", "scale=smoke", "--", "ignet")
+    assert plan.counts["augment"] == 1
+    assert plan.counts["folds"] == 2
+    # two targets under two protocols, whatever the depth
+    assert plan.counts["baselines"] == 4
 
 
 def test_seeds_multiply_trainings_and_nothing_before_them(project):
@@ -64,13 +76,12 @@ def test_targets(project):
     assert project.plan(*smoke, "results/tables/xor.tex").rules == {"learn_xor"}
 
 
-def test_carried_weights_make_a_chain_of_folds_and_fresh_ones_do_not(project):
+def test_all_folds_of_a_training_are_one_job(project):
     run = "results/runs/ignet/depth2-age_years"
-    smoke = ("--config", "scale=paper", "--")
-    last = f"{run}/paper/seed0/fold4/model.npz"
-    assert project.plan(*smoke, last).counts["train"] == 5
-    last = f"{run}/by-child/seed0/fold4/model.npz"
-    assert project.plan(*smoke, last).counts["train"] == 1
+    paper = ("--config", "scale=paper", "--")
+    for protocol in ("paper", "by-child"):
+        last = f"{run}/{protocol}/seed0/fold4/model.npz"
+        assert project.plan(*paper, last).counts["train"] == 1
 
 
 @pytest.mark.parametrize(

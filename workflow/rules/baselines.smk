@@ -1,29 +1,28 @@
 # Needs:  images, copies, labels, folds
-# Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/baselines.csv
+# Makes:  results/data/DATASET/baselines/AUGMENTATION/PROTOCOL/TASK-TARGET.json
 
 
 rule baselines:
     """Score chance, majority, nearest neighbour and a linear model on the same folds."""
     input:
-        labels=data_of("labels.csv"),
-        augmented=augmented_of,
-        folds=folds_of,
+        labels="results/data/{dataset}/labels.csv",
+        augmented="results/data/{dataset}/augmented/{augmentation}.npz",
+        folds="results/data/{dataset}/folds/{protocol}.json",
     output:
-        "results/runs/{experiment}/{variant}/{protocol}/baselines.csv",
+        "results/data/{dataset}/baselines/{augmentation}/{protocol}/{task}-{target}.json",
     log:
-        "logs/baselines/{experiment}/{variant}/{protocol}.log",
+        "logs/baselines/{dataset}/{augmentation}/{protocol}/{task}-{target}.log",
     threads: 1
     params:
         code=code("baselines"),
         protocol=lambda wc: STUDY.part("protocols", wc.protocol, "labels", "reported"),
-        target=lambda wc: "+".join(STUDY.variant(wc.experiment, wc.variant)["target"]),
-        task=lambda wc: STUDY.variant(wc.experiment, wc.variant)["task"],
     message:
-        "trivial baselines of {wildcards.experiment}"
-        " {wildcards.variant} under {wildcards.protocol}"
+        "trivial baselines of {wildcards.dataset}: {wildcards.task} of"
+        " {wildcards.target} under {wildcards.protocol}, copies by"
+        " {wildcards.augmentation}"
     shell:
         "python -m scripts.baselines --augmented {input.augmented:q}"
         " --labels {input.labels:q} --folds {input.folds:q}"
         ' --protocol "$IGNETLAB_CONFIG"/protocols/{wildcards.protocol}.yaml'
-        " --target {params.target:q} --task {params.task}"
+        " --target {wildcards.target:q} --task {wildcards.task}"
         " --output {output:q} 2> {log:q}"

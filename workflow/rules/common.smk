@@ -42,7 +42,8 @@ except ValueError as error:
     raise WorkflowError(str(error)) from None
 # No param of the rules: no result depends on it, so another choice must rerun nothing.
 os.environ.update(IGNETLAB_TUNE="1" if STUDY.tune else "0")
-RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}"
+# All folds of one variant under one protocol; below it fold0/, fold1/, ...
+RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}"
 
 
 wildcard_constraints:
@@ -51,8 +52,9 @@ wildcard_constraints:
     experiment="[A-Za-z0-9_-]+",
     variant="[A-Za-z0-9_-]+",
     protocol="[A-Za-z0-9_-]+",
+    task="regression|classification",
+    target=r"[a-z0-9_+]+",
     seed=r"\d+",
-    fold=r"\d+",
 
 
 def dataset_part(*keys):
@@ -97,9 +99,13 @@ def data_of(name):
 
 
 def augmented_of(wildcards):
+    """The copies that a variant learns from; without a variant the experiment's own."""
     experiment = STUDY.experiments[wildcards.experiment]
+    variant = experiment["variants"].get(
+        getattr(wildcards, "variant", None), experiment
+    )
     folder = f"results/data/{STUDY.dataset_of(wildcards.experiment)}"
-    return f"{folder}/augmented/{experiment['augmentation']}.npz"
+    return f"{folder}/augmented/{variant['augmentation']}.npz"
 
 
 def folds_of(wildcards):
@@ -122,26 +128,21 @@ def label_sources(wildcards):
     return files
 
 
-def carried_weights(wildcards):
-    """Where a protocol carries weights over: the model of the fold before."""
-    carried = STUDY.protocols[wildcards.protocol]["weights"] == "carried"
-    if not carried or wildcards.fold == "0":
-        return []
-    before = RUN.format(**{**wildcards, "fold": int(wildcards.fold) - 1})
-    return f"{before}/model.npz"
+def of_all_folds(name, folds):
+    """The file `name` of each of so many folds of one training."""
+    return [f"{RUN}/fold{j}/{name}" for j in range(folds)]
 
 
 def trainings_of(experiment, name):
     """The file `name` of every training of an experiment."""
-    folders = [
-        RUN.format(
-            experiment=experiment, variant=variant, protocol=protocol, seed=seed, fold=j
+    return [
+        path.format(
+            experiment=experiment, variant=variant, protocol=protocol, seed=seed
         )
         for variant, protocol in STUDY.runs_of(experiment)
         for seed in STUDY.seeds
-        for j in range(STUDY.folds_of(protocol))
+        for path in of_all_folds(name, STUDY.folds_of(protocol))
     ]
-    return [f"{folder}/{name}" for folder in folders]
 
 
 def task_of(*keys):

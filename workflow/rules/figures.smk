@@ -25,7 +25,7 @@ rule profiles:
         "draw learning profiles of {wildcards.experiment}"
     shell:
         "python -m scripts.figures profiles --experiment-json {params.experiment:q}"
-        " --history {input.history:q} --source {input.source:q} --output {output:q}"
+        " --runs results/runs --source {input.source:q} --output {output:q}"
         " 2> {log:q}"
 
 

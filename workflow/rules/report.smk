@@ -54,11 +54,11 @@ rule report:
         " --report {output:q} --config {params.settings:q} -- results 2> {log:q}"
 
 
-for name in STUDY.experiments:
+for name, experiments in STUDY.groups.items():
 
     rule:
         name:
             name
         input:
-            results_of(name),
+            [file for experiment in experiments for file in results_of(experiment)],
         localrule: True

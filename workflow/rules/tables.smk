@@ -7,10 +7,12 @@ rule table:
     input:
         metrics=lambda wc: trainings_of(wc.experiment, "metrics.json"),
         training=lambda wc: trainings_of(wc.experiment, "training.json"),
-        baselines=lambda wc: [
-            f"results/runs/{wc.experiment}/{variant}/{protocol}/baselines.csv"
-            for variant, protocol in STUDY.runs_of(wc.experiment)
-        ],
+        baselines=lambda wc: sorted(
+            {
+                STUDY.baselines_of(wc.experiment, variant, protocol)
+                for variant, protocol in STUDY.runs_of(wc.experiment)
+            }
+        ),
         source=data_of("source.json"),
         labels=data_of("labels.csv"),
     output:
@@ -28,11 +30,11 @@ rule table:
     params:
         code=code("tables"),
         experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+        baselines=data_of("baselines"),
         stem=lambda wc: f"results/tables/{wc.experiment}",
     message:
         "table of {wildcards.experiment}"
     shell:
         "python -m scripts.tables --experiment-json {params.experiment:q}"
-        " --metrics {input.metrics:q} --training {input.training:q}"
-        " --baselines {input.baselines:q} --source {input.source:q}"
+        " --runs results/runs --baselines {params.baselines:q} --source {input.source:q}"
         " --labels {input.labels:q} --output-stem {params.stem:q} 2> {log:q}"

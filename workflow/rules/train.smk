@@ -2,43 +2,48 @@
 # Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/seedK/foldJ/{history.csv,training.json,model.npz}
 
 
-rule train:
-    """Train one fold; never reads the test part."""
-    input:
-        labels=data_of("labels.csv"),
-        augmented=augmented_of,
-        folds=folds_of,
-        start=carried_weights,
-    output:
-        history=f"{RUN}/history.csv",
-        training=f"{RUN}/training.json",
-        model=f"{RUN}/model.npz",
-    log:
-        "logs/train/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.log",
-    benchmark:
-        "logs/benchmark/train/{experiment}/{variant}/{protocol}/seed{seed}/fold{fold}.tsv"
-    threads: 1
-    resources:
-        mem_mb=1500,
-    params:
-        code=code("train"),
-        task=task_of(),
-        name=lambda wc: STUDY.model_of(wc.experiment, wc.variant),
-        model=lambda wc: STUDY.part("models", STUDY.model_of(wc.experiment, wc.variant)),
-        device=STUDY.device,
-        start=lambda wc, input: f"--start {input.start}" if input.start else "",
-        # Beside the outputs, which Snakemake deletes when a job fails.
-        checkpoint=f"{RUN}/checkpoint.npz",
-    message:
-        "train {wildcards.experiment} {wildcards.variant} under"
-        " {wildcards.protocol}, seed {wildcards.seed}, fold {wildcards.fold}"
-    shell:
-        "python -m scripts.train --labels {input.labels:q}"
-        " --augmented {input.augmented:q} --folds {input.folds:q}"
-        " --fold {wildcards.fold}"
-        ' --model "$IGNETLAB_CONFIG"/models/{params.name}.yaml'
-        " --experiment-json {params.task:q} --seed {wildcards.seed}"
-        " --device {params.device:q} --threads {threads} {params.start}"
-        " --checkpoint {params.checkpoint:q} --history {output.history:q}"
-        " --training {output.training:q} --output {output.model:q}"
-        " 2> >(tee {log:q} >&2)"
+# All folds in one job: a fold lasts seconds, and under some protocols begins with the
+# weights of the one before. A rule's outputs are fixed, so there is a rule for each
+# number of folds.
+for folds in STUDY.fold_counts:
+
+    rule:
+        name:
+            f"train_{folds}_folds"
+        input:
+            labels=data_of("labels.csv"),
+            augmented=augmented_of,
+            folds=folds_of,
+        output:
+            history=of_all_folds("history.csv", folds),
+            training=of_all_folds("training.json", folds),
+            model=of_all_folds("model.npz", folds),
+        log:
+            "logs/train/{experiment}/{variant}/{protocol}/seed{seed}.log",
+        benchmark:
+            "logs/benchmark/train/{experiment}/{variant}/{protocol}/seed{seed}.tsv"
+        wildcard_constraints:
+            protocol="|".join(STUDY.protocols_with(folds)),
+        threads: 1
+        resources:
+            mem_mb=1500,
+        params:
+            code=code("train"),
+            task=task_of("weights"),
+            name=lambda wc: STUDY.model_of(wc.experiment, wc.variant),
+            model=lambda wc: STUDY.part(
+                "models", STUDY.model_of(wc.experiment, wc.variant)
+            ),
+            device=STUDY.device,
+            # Checkpoints lie beside the outputs, which Snakemake deletes if a job fails.
+            folder=RUN,
+        message:
+            "train {wildcards.experiment} {wildcards.variant} under"
+            " {wildcards.protocol}, seed {wildcards.seed}, all folds"
+        shell:
+            "python -m scripts.train --labels {input.labels:q}"
+            " --augmented {input.augmented:q} --folds {input.folds:q}"
+            ' --model "$IGNETLAB_CONFIG"/models/{params.name}.yaml'
+            " --experiment-json {params.task:q} --seed {wildcards.seed}"
+            " --device {params.device:q} --threads {threads}"
+            " --folder {params.folder:q} 2> >(tee {log:q} >&2)"

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from engine.errors import nearest
+from engine.options import fill
+from scripts.lib import overlays
 from scripts.lib.embedded import make_drawings
-from scripts.lib.models import load_model
+from scripts.lib.models import fit_head, load_model
 from scripts.lib.schema import problems, read_yaml
 
 _RATE = 1e-6  # so small that a long measurement goes nowhere
@@ -148,11 +150,11 @@ def _spec(config: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
         layer = {"conv": {"filters": 32, "kernel": kernel, "padding": "same"}}
         return {"input": [32, size, size], "layers": [layer], "loss": "squared_error"}
     model = config / "models" / f"{entry['model']}.yaml"
-    spec = read_yaml(model, str(model))
+    spec = fill(overlays.load(model))
     spec["loss"] = entry.get("loss", spec["loss"])
-    if "outputs" in entry:
-        spec["layers"][-1]["dense"]["units"] = entry["outputs"]
-    return spec
+    return (
+        fit_head(spec, entry["outputs"], spec["loss"]) if "outputs" in entry else spec
+    )
 
 
 def _learning(config: Path, entry: Mapping[str, Any], drawings: Mapping) -> Learning:
@@ -167,7 +169,7 @@ def _learning(config: Path, entry: Mapping[str, Any], drawings: Mapping) -> Lear
         model = config / "models" / f"{found['model']}.yaml"
         sides.append(
             Recipe(
-                load_model(model, outputs, found["loss"]),
+                load_model(model, outputs, found["loss"], found.get("options")),
                 recipe["optimizer"],
                 recipe["batch_size"],
                 entry[passes],
@@ -191,8 +193,9 @@ def _variant(config: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     experiment, variant = name.split("/")
     file = config / "experiments" / f"{experiment}.yaml"
     content = read_yaml(file, str(file))
-    if variant not in content["variants"]:
-        close = nearest(variant, content["variants"])
+    variants = overlays.variants(content)
+    if variant not in variants:
+        close = nearest(variant, variants)
         raise ValueError(f"{file}: unknown variant {variant!r}{close}")
-    found = content["variants"][variant]
+    found = variants[variant]
     return found, content["recipe"] | found.get("recipe", {})
