@@ -1,4 +1,4 @@
-"""Step `figures`: learning profiles, augmentation sheet, the leak, the speed."""
+"""Step `figures`: profiles, augmentation, duplicates, the leak, the speed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, plots, runs
+from scripts.lib import cli, pair_sheet, plots, runs
 from scripts.lib.files import read_json
+from scripts.lib.splits import read_children
 
 
 def make_profiles(args: argparse.Namespace) -> None:
@@ -40,6 +41,16 @@ def make_augmentation(args: argparse.Namespace) -> None:
     ]
     rows = [(name, images[parents == name][:6]) for name in dict.fromkeys(chosen)]
     figure = plots.augmentation(experiment, rows, read_json(args.source))
+    plots.save(figure, args.output)
+
+
+def make_duplicates(args: argparse.Namespace) -> None:
+    """Draw the drawings that look most alike, in pairs."""
+    with np.load(args.images, allow_pickle=False) as file:
+        images, ids = file["images"], file["ids"].tolist()
+    named = read_children(args.labels)
+    children = [named[sample] for sample in ids]
+    figure = pair_sheet.draw(images, ids, children, read_json(args.source))
     plots.save(figure, args.output)
 
 
@@ -73,6 +84,7 @@ def main() -> None:
     for name, function in (
         ("profiles", make_profiles),
         ("augmentation", make_augmentation),
+        ("duplicates", make_duplicates),
         ("leak", make_leak),
         ("speed", make_speed),
     ):
@@ -82,8 +94,12 @@ def main() -> None:
         if name in ("leak", "speed"):
             kind.add_argument("--table", type=Path, nargs="+", required=True)
             continue
-        kind.add_argument("--experiment-json", required=True, help="its settings, JSON")
         kind.add_argument("--source", type=Path, required=True, help="source.json")
+        if name == "duplicates":
+            kind.add_argument("--images", type=Path, required=True)
+            kind.add_argument("--labels", type=Path, required=True)
+            continue
+        kind.add_argument("--experiment-json", required=True, help="its settings, JSON")
         if name == "profiles":
             kind.add_argument("--runs", type=Path, required=True, help="results/runs")
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import re
 
 import cv2
 import numpy as np
@@ -148,6 +150,33 @@ def test_drawings_that_cannot_be_read_stop_the_run_and_leave_nothing(project, tm
     assert not (project.work / images).exists()
     assert (project.work / "results/data/draw-a-person/labels.csv").exists()
     assert (project.work / "results/tables/xor.csv").exists()
+
+
+def test_folds_that_leak_stop_the_run_before_any_training(project):
+    smoke = ("--config", "scale=smoke", "experiments=ignet", "--")
+    folds = project.work / "results/data/embedded-drawings/folds/by-child.json"
+    result = project.run(*smoke, str(folds.relative_to(project.work)))
+    assert result.code == 0, result.output[-4000:]
+    document = json.loads(folds.read_text("utf-8"))
+    fold = document["folds"][0]
+    by_child = {}
+    for name in fold["test"]:
+        by_child.setdefault(re.match(r"\w+-\d+", name)[0], []).append(name)
+    child, names = max(by_child.items(), key=lambda item: len(item[1]))
+    assert len(names) > 1
+    fold["test"].remove(names[0])
+    fold["train"].append(names[0])
+    # As if drawings had been dealt: the file alone is in order.
+    folds.write_text(json.dumps({**document, "grouped_by": "drawing"}), "utf-8")
+    run = "results/runs/ignet/depth2-age_months/by-child/seed0/fold1"
+    result = project.run(*smoke, f"{run}/model.npz")
+    assert result.code == 1
+    assert "leak audit: FAIL: the protocol by-child says leaks: false" in result.output
+    assert f"fold 0, test: {len(names) - 1} rows are of a child" in result.output
+    assert f"{names[0]}#0 (child {child})" in result.output
+    assert "Traceback" not in result.output
+    assert not (project.work / run).exists()
+    assert not (project.work / "results/data/embedded-drawings/audit").exists()
 
 
 def test_own_drawings_as_the_readme_says(project, tmp_path):

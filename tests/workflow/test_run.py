@@ -17,12 +17,15 @@ from .conftest import ROOT
 SMOKE = ("--config", "scale=smoke")
 # From the images on.
 AFTER_IMAGES = {
+    "audit",
     "augment",
     "augmentation_sheet",
     "baselines",
+    "duplicates",
     "evaluate",
     "folds",
     "leak",
+    "leak_audit",
     "profiles",
     "report",
     "summary",
@@ -30,7 +33,7 @@ AFTER_IMAGES = {
     "train",
 }
 AFTER_TRAINING = {"evaluate", "leak", "profiles", "report", "summary", "table"}
-FIGURES = {"augmentation_sheet", "leak", "profiles"}
+FIGURES = {"augmentation_sheet", "duplicates", "leak", "profiles"}
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +45,11 @@ def done(finished):
 
 def test_everything_is_made(finished, done):
     results = done.work / "results"
-    for name in ("ignet", "keras_baseline", "xor"):
+    for name in ("ignet", "keras_baseline", "leak_audit", "xor"):
         for ending in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{ending}").stat().st_size > 0
-    for name in ("ignet-profiles", "keras_baseline-augmentation", "leak"):
+    names = ("ignet-profiles", "keras_baseline-augmentation", "leak")
+    for name in (*names, "embedded-drawings-duplicates"):
         png = (results / "figures" / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
     assert not list(results.rglob(".*-*")), "temporary files are left"
@@ -82,6 +86,7 @@ def test_tables_say_that_the_data_are_a_stand_in(done):
     [
         ("ignet", "training"),
         ("keras_baseline", "training"),
+        ("leak_audit", "leak_audit"),
         ("xor", "xor"),
         ("xor_weights", "xor_weights"),
     ],
@@ -156,7 +161,12 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
             "engine/backends/opencl/kernels/conv.cl",
             {"train", "learn_xor"} | AFTER_TRAINING,
         ),
-        ("engine/augment/noise.py", {"augment"} | AFTER_IMAGES - {"folds"}),
+        (
+            "engine/augment/noise.py",
+            {"augment"} | AFTER_IMAGES - {"folds", "duplicates"},
+        ),
+        # Another way of looking for leaks changes no training.
+        ("scripts/lib/audit.py", {"audit", "leak_audit", "report"}),
         ("scripts/lib/plots.py", FIGURES | {"report"}),
         ("scripts/lib/person.py", {"fetch_embedded_drawings", "labels", "images"}),
         ("scripts/report.py", {"summary", "report"}),

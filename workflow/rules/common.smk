@@ -113,6 +113,35 @@ def folds_of(wildcards):
     return f"{folder}/folds/{wildcards.protocol}.json"
 
 
+def audit_file(experiment, variant, protocol):
+    """The leak audit of a variant's copies, dealt by a protocol."""
+    augmentation = STUDY.variant(experiment, variant)["augmentation"]
+    folder = f"results/data/{STUDY.dataset_of(experiment)}/audit"
+    return f"{folder}/{augmentation}/{protocol}.json"
+
+
+def audit_of(wildcards):
+    """The leak audit of what one training learns and is scored on."""
+    return audit_file(wildcards.experiment, wildcards.variant, wildcards.protocol)
+
+
+def audits_of(experiments):
+    """The leak audits of all trainings of some experiments."""
+    return sorted(
+        {
+            audit_file(name, variant, protocol)
+            for name in experiments
+            for variant, protocol in STUDY.runs_of(name)
+        }
+    )
+
+
+def sources_of(experiments):
+    """Where the data sets of some experiments come from."""
+    names = {STUDY.dataset_of(name) for name in experiments}
+    return [f"results/data/{name}/source.json" for name in sorted(names)]
+
+
 def augmentation_option(wildcards):
     """Option of scripts.folds that names the recipe whose copies are dealt."""
     name = STUDY.protocols[wildcards.protocol]["augmentation"]
@@ -164,7 +193,14 @@ def results_of(experiment):
 def all_results():
     """Tables and figures of all experiments that are chosen."""
     files = [file for name in STUDY.experiments for file in results_of(name)]
-    return files + (["results/figures/leak.png"] if STUDY.trained else [])
+    return files + (leak_results() if STUDY.trained else [])
+
+
+def leak_results():
+    """What the leak is worth, and what the audit of it found."""
+    names = sorted({STUDY.dataset_of(name) for name in STUDY.trained})
+    sheets = [f"results/figures/{name}-duplicates.png" for name in names]
+    return ["results/figures/leak.png", "results/tables/leak_audit.csv", *sheets]
 
 
 def closing_lines():

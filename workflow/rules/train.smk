@@ -1,4 +1,4 @@
-# Needs:  augmented copies, labels, folds, a model, and what to learn
+# Needs:  augmented copies, labels, audited folds, a model, and what to learn
 # Makes:  results/runs/EXPERIMENT/VARIANT/PROTOCOL/seedK/foldJ/{history.csv,training.json,model.npz}
 
 
@@ -14,6 +14,9 @@ for folds in STUDY.fold_counts:
             labels=data_of("labels.csv"),
             augmented=augmented_of,
             folds=folds_of,
+            # What leaks and must not is not trained. Only its being there counts:
+            # another way of looking for leaks changes no training.
+            audit=ancient(audit_of),
         output:
             history=of_all_folds("history.csv", folds),
             training=of_all_folds("training.json", folds),

@@ -1,0 +1,212 @@
+"""Step `audit_table`: what every protocol shares between its sides, as one table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.lib import audit, cli, tables
+from scripts.lib.files import read_json, write_csv
+from scripts.lib.sides import SCORED_PARTS
+
+SHARES = ("same_row", "same_drawing", "same_child")
+# any: also of the same drawing; other: of other drawings alone.
+MEASURES = ("correlation", "hash")
+KINDS = ("any", "other")
+COLUMNS = (
+    "dataset",
+    "status",
+    "scale",
+    "augmentation",
+    "protocol",
+    "level",
+    "part",
+    "reported",
+    "folds",
+    "rows",
+    *(f"{share}{which}" for share in SHARES for which in ("", "_worst")),
+    "identical_other",
+    *(
+        f"{measure}_{kind}{which}"
+        for measure in MEASURES
+        for kind in KINDS
+        for which in ("", "_worst", "_closest")
+    ),
+)
+# What a person reads.
+SHOWN = (
+    "dataset",
+    "augmentation",
+    "protocol",
+    "level",
+    "part",
+    "rows",
+    *SHARES,
+    "identical_other",
+    "correlation_any",
+    "correlation_other",
+    "correlation_other_closest",
+    "hash_any",
+    "hash_other",
+    "hash_other_closest",
+)
+
+
+def make_table(
+    audits: Sequence[Path], sources: Sequence[Path], scale: str, stem: Path
+) -> None:
+    """Write STEM.csv, STEM.md and STEM.tex from the audits of all protocols.
+
+    A row for each data set, augmentation, protocol and scored part; portions in %,
+    means over the folds and the worst fold. Every row of the set is looked at: there
+    is no sampling, and so no interval.
+    """
+    found = [read_json(path) for path in audits]
+    about = {source["dataset"]: source for source in map(read_json, sources)}
+    rows = [
+        {"status": about[entry["dataset"]]["status"], "scale": scale, **row}
+        for entry in found
+        for row in _rows(entry)
+    ]
+    path = stem.with_name(f"{stem.name}.csv")
+    shown = [{key: _text(key, value) for key, value in row.items()} for row in rows]
+    for row in shown:
+        row["part"] += " (reported)" if row["reported"] == "yes" else ""
+    notes = _notes(found, about, scale)
+    tables.write_texts(path, "Leak audit", SHOWN, shown, notes)
+    write_csv(path, COLUMNS, rows)
+
+
+def _rows(entry: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Yield a row for each scored part of one protocol."""
+    for part in SCORED_PARTS:
+        folds = [fold for fold in entry["scored"] if fold["part"] == part]
+        row = {
+            **{k: entry[k] for k in ("dataset", "augmentation", "protocol", "level")},
+            "part": part,
+            "reported": "yes" if part == entry["reported"] else "no",
+            "folds": len(folds),
+            "rows": sum(fold["rows"] for fold in folds),
+            "identical_other": sum(fold["identical_other"] for fold in folds),
+        }
+        for share in SHARES:
+            row |= _portion(share, folds, [fold[share] for fold in folds])
+        for measure in MEASURES:
+            closest = max if measure == "correlation" else min
+            for kind in KINDS:
+                name = f"{measure}_{kind}"
+                row |= _portion(name, folds, [fold[measure][kind] for fold in folds])
+                values = [fold[measure][f"closest_{kind}"] for fold in folds]
+                known = [value for value in values if value is not None]
+                row[f"{name}_closest"] = closest(known) if known else None
+        yield row
+
+
+def _portion(
+    name: str, folds: Sequence[Mapping[str, Any]], counts: Sequence[int]
+) -> dict[str, float]:
+    """Return a count in % of the folds' rows: their mean, and the worst fold."""
+    portions = [100 * c / fold["rows"] for c, fold in zip(counts, folds, strict=True)]
+    mean = sum(portions) / len(portions)
+    return {name: round(mean, 9), f"{name}_worst": round(max(portions), 9)}
+
+
+def _notes(
+    found: Sequence[Mapping[str, Any]], about: Mapping[str, Mapping], scale: str
+) -> list[str]:
+    """Return what must stand beside the numbers: levels first."""
+    listed = [
+        *map(_verdict, found),
+        *map(_data, about.values()),
+        f"Scale: {scale}. rows: scored rows, all folds together (a row that is scored "
+        "in k folds counts k times); what follows is in % of a fold's rows, mean over "
+        "the folds (the CSV file has the worst fold too). Every row is looked at: no "
+        "sampling, no interval. Folds and copies are dealt and made with fixed seeds; "
+        "the seeds of a training change nothing here.",
+        "same_row, same_drawing, same_child: the row itself, a copy of its drawing, a "
+        "drawing by its child was seen before. Seen are the rows that are learned, "
+        "before the test part also the validation rows (they choose the pass that is "
+        "kept), and where weights are carried over the rows that earlier folds "
+        "learned.",
+        "identical_other: rows that agree in every pixel with a seen row of another "
+        "drawing. A protocol that must not leak fails for one such row, as for a "
+        "drawing (by child: a child) on two sides.",
+        "correlation, hash: near-duplicates among the seen rows, any: also of the same "
+        "drawing, other: of other drawings; closest: the largest correlation, and the "
+        "least number of 64 bits that differ. Alike is not the same: this is no "
+        "failure, results/figures/DATASET-duplicates.png shows the closest.",
+        *map(_thresholds, _one_for_each_set(found)),
+    ]
+    return listed
+
+
+def _verdict(entry: Mapping[str, Any]) -> str:
+    """Return a protocol's level, and how much of what it reports was seen before."""
+    told = f"{entry['protocol']} ({entry['dataset']}, {entry['augmentation']})"
+    part = next(row for row in _rows(entry) if row["reported"] == "yes")
+    if entry["level"] == audit.BY_DESIGN:
+        return (
+            f"{told} LEAKS BY DESIGN, as its file says: of the rows that are reported "
+            f"({part['part']}), {part['same_drawing']:.1f} % have a copy of their "
+            f"drawing among those seen before, {part['same_row']:.1f} % are there "
+            "themselves."
+        )
+    return (
+        f"{told} is {entry['level']}: of the rows that are reported ({part['part']}), "
+        f"none has its drawing among those seen before, {part['same_child']:.1f} % "
+        "have another drawing by their child there."
+    )
+
+
+def _data(source: Mapping[str, Any]) -> str:
+    told = f"Data: {source['title']} ({source['dataset']}, {source['status']})."
+    if source["status"] == "stand-in":
+        told += " These are generated drawings, no children's."
+    return told
+
+
+def _one_for_each_set(
+    found: Sequence[Mapping[str, Any]],
+) -> Iterable[Mapping[str, Any]]:
+    return {(e["dataset"], e["augmentation"]): e for e in found}.values()
+
+
+def _thresholds(entry: Mapping[str, Any]) -> str:
+    near = entry["near_duplicates"]
+    pairs, copies = near["pairs_of_different_children"], near["copies"]
+    taken, hit = near["taken_for_copies"], near["copies_found"]
+    portion = {k: 100 * v / copies if copies else 0.0 for k, v in hit.items()}
+    return (
+        f"{entry['dataset']}, {entry['augmentation']}: near-duplicate means "
+        f"correlation >= {near['correlation']}, or at most {near['hash_distance']} "
+        f"bits. Of {pairs} pairs of drawings by different children "
+        f"{taken['correlation']} and {taken['hash']} are; of {copies} copies "
+        f"{portion['correlation']:.1f} % and {portion['hash']:.1f} % are found to be "
+        "their drawing's."
+    )
+
+
+def _text(column: str, value: Any) -> str:
+    """Return a cell as a person reads it: portions in %, correlations with 3 digits."""
+    if not isinstance(value, float):
+        return "" if value is None else str(value)
+    return f"{value:.3f}" if column.endswith("_closest") else f"{value:.2f}"
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audits", type=Path, nargs="+", required=True, help="JSON")
+    parser.add_argument(
+        "--sources", type=Path, nargs="+", required=True, help="source.json files"
+    )
+    parser.add_argument("--scale", required=True)
+    parser.add_argument("--output-stem", type=Path, required=True, help="written")
+    args = parser.parse_args()
+    make_table(args.audits, args.sources, args.scale, args.output_stem)
+
+
+if __name__ == "__main__":
+    cli.run(main)
