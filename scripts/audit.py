@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument(
         "--protocol-json",
         required=True,
-        help="of its file: title, unit, leaks, weights, reported",
+        help="of its file: unit, leaks, weights, reported",
     )
     parser.add_argument("--output", type=Path, required=True, help="written, .json")
     make_audit(parser.parse_args())

@@ -63,7 +63,10 @@ def make_table(
     means over the folds and the worst fold. Every row of the set is looked at: there
     is no sampling, and so no interval.
     """
-    found = [read_json(path) for path in audits]
+    found = sorted(
+        map(read_json, audits),
+        key=lambda e: (e["dataset"], e["augmentation"], e["protocol"]),
+    )
     about = {source["dataset"]: source for source in map(read_json, sources)}
     rows = [
         {"status": about[entry["dataset"]]["status"], "scale": scale, **row}
@@ -154,9 +157,9 @@ def _verdict(entry: Mapping[str, Any]) -> str:
             "themselves."
         )
     return (
-        f"{told} is {entry['level']}: of the rows that are reported ({part['part']}), "
-        f"none has its drawing among those seen before, {part['same_child']:.1f} % "
-        "have another drawing by their child there."
+        f"{told} is {entry['level']} by {entry['unit']}: of the rows that are reported "
+        f"({part['part']}), none has its drawing among those seen before, "
+        f"{part['same_child']:.1f} % have another drawing by their child there."
     )
 
 

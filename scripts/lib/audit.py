@@ -25,7 +25,7 @@ def audit(
 ) -> dict[str, Any]:
     """Return what the audit of one protocol found, as JSON holds it.
 
-    protocol: of its file the keys title, unit, leaks, weights and reported.
+    protocol: of its file the keys unit, leaks, weights and reported.
     Raises: SplitError for folds that are not what they say; AuditError where a
     protocol that must not leak does (see `judge`).
     """
@@ -43,7 +43,7 @@ def audit(
         "protocol": dealt.protocol,
         "augmentation": augmented.stem,
         "level": level,
-        **{key: protocol[key] for key in ("title", "leaks", "weights", "reported")},
+        **{key: protocol[key] for key in ("unit", "leaks", "weights", "reported")},
         "rows": len(rows.ids),
         "drawings": int(originals.sum()),
         "children": len(set(rows.names)),

@@ -19,7 +19,7 @@ rule audit:
     params:
         code=code("audit"),
         protocol=lambda wc: STUDY.part(
-            "protocols", wc.protocol, "title", "unit", "leaks", "weights", "reported"
+            "protocols", wc.protocol, "unit", "leaks", "weights", "reported"
         ),
     message:
         "audit {wildcards.protocol} on {wildcards.dataset},"
