@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from engine.backends.base import Array
+from engine.backends.base import Array, Drawn
 from engine.errors import DeviceError, NumericsError
 from engine.gradients import Gradient, Gradients
 from engine.layers import Bound, Stage
@@ -219,8 +219,11 @@ class Plan:
         return total
 
     @computing
-    def run(self, x: np.ndarray) -> None:
+    def run(self, x: np.ndarray | Drawn) -> None:
         """Run the forward pass on the host's x (n, *input shape)."""
+        self._run(x)
+
+    def _run(self, x: np.ndarray | Drawn) -> None:
         self.backend.put(self.x, x)
         for stage in self.forward:
             stage()
@@ -234,7 +237,8 @@ class Plan:
         self._start_loss(t)
         return self._losses()()
 
-    def learn(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    @computing
+    def learn(self, x: np.ndarray | Drawn, t: np.ndarray) -> np.ndarray:
         """Return the samples' losses; gradients then stand in the network's flat array.
 
         If a gradient is not finite, the first loss is NaN (see `Backend.guard`): so one
@@ -242,20 +246,19 @@ class Plan:
         """
         return self.start(x, t)()
 
-    @computing
-    def start(self, x: np.ndarray, t: np.ndarray) -> Callable[[], np.ndarray]:
+    def start(self, x: np.ndarray | Drawn, t: np.ndarray) -> Callable[[], np.ndarray]:
         """Return a function that gives what `learn` returns, when it is needed.
 
-        Until then the device works on, and may be given the next batch.
+        Until then the device works on, and may be given the next batch. Whoever calls
+        it, or `track`, is `computing`: once a step is enough.
         """
-        self.run(x)
+        self._run(x)
         self._start_loss(t)
         for stage in self.backward:
             stage()
         self._guard()
         return self._losses()
 
-    @computing
     def track(self) -> None:
         """Keep what the layers saw of the batch that was learned last."""
         for stage in self.tracking:

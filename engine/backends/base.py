@@ -40,7 +40,18 @@ from engine.backends.update import UpdateRule
 Array = Any
 Stage = Callable[[], None]
 
-__all__ = ["Array", "Backend", "Stage", "State", "in_order"]
+__all__ = ["Array", "Backend", "Drawn", "Stage", "State", "in_order"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch that the device draws: these rows of a source, see `Backend.source`."""
+
+    source: Any
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @dataclass
@@ -80,8 +91,15 @@ class Backend(FusedPrimitives, ABC):
         """Return the same numbers of a batch array as (n, *shape), in C order."""
 
     @abstractmethod
-    def put(self, array: Array, values: np.ndarray) -> None:
-        """Copy the host's (n, *shape) into a batch array."""
+    def put(self, array: Array, values: np.ndarray | Drawn) -> None:
+        """Copy the host's (n, *shape), or what is to be drawn, into a batch array."""
+
+    def source(self, values: np.ndarray) -> Any:
+        """Return what the device can draw rows of (N, *shape) from; None: it cannot.
+
+        The values must stay as they are as long as the source is used.
+        """
+        return None
 
     @abstractmethod
     def get(self, array: Array) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine import optimizers, random, schedules
-from engine.backends.base import Array
+from engine.backends.base import Array, Drawn
 from engine.errors import InputError
 from engine.network import Network
 from engine.plan import computing
@@ -33,7 +33,7 @@ class _Step:
     """A step that the device may still be at; x, t: its batch."""
 
     number: int
-    x: np.ndarray
+    x: np.ndarray | Drawn
     t: np.ndarray
     losses: Callable[[], np.ndarray]
 
@@ -86,7 +86,7 @@ class Trainer:
         return float(losses.sum()) * self.network.loss_function.scale(len(x))
 
     @computing
-    def _start(self, x: np.ndarray, t: np.ndarray) -> _Step:
+    def _start(self, x: np.ndarray | Drawn, t: np.ndarray) -> _Step:
         """Let the device learn a batch; it goes on by itself."""
         self._tell(self.steps)
         plan = self.network.plan(len(x), training=True)
@@ -203,6 +203,8 @@ class _Run:
         self.backend = trainer.network.backend
         self.x, self.t, self.held_out = x, t, held_out
         self.stopping, self.score, self.transform = stopping, score, transform
+        # Where the device can, it draws the batches itself.
+        self._source = None if transform else self.backend.source(x)
         shape = min(trainer.batch_size, len(x)), *x.shape[1:]
         self._rooms = [np.empty(shape, x.dtype) for _ in range(2)]
         self.passes_done = 0
@@ -255,9 +257,11 @@ class _Run:
         self.total += float(self.trainer._finish(step).sum())
         self.samples_done += len(step.x)
 
-    def _batch(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _batch(self, samples: np.ndarray) -> tuple[np.ndarray | Drawn, np.ndarray]:
         """Return what is learned of these rows of the training data."""
         t = self.t[samples]
+        if self._source is not None:
+            return Drawn(self._source, samples), t
         if self.transform is None:
             return self._rows(samples), t
         x = self.x[samples]

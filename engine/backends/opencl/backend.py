@@ -28,7 +28,7 @@ from engine.backends.opencl import (
 from engine.backends.opencl.functions import FUNCTIONS
 from engine.backends.opencl.fused import FusedPasses
 from engine.backends.opencl.program import Programs
-from engine.backends.opencl.transfer import Rows, Transfer
+from engine.backends.opencl.transfer import Rows, Source, Transfer
 from engine.backends.opencl.tuning import Tuning
 from engine.random import PURPOSES
 
@@ -138,6 +138,9 @@ class OpenCL(FusedPasses, Backend):
 
     def put(self, array, values):
         self._transfer(array).put(values)
+
+    def source(self, values):
+        return Source(self, values) if Source.fits(self, values) else None
 
     def get(self, array):
         return self.getting(array)()

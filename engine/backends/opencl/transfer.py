@@ -7,11 +7,14 @@ them into its blocks of lanes: the host would take ten times as long.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyopencl as cl
+
+from engine.backends.base import Drawn
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, OpenCL
@@ -43,6 +46,53 @@ class Rows:
         self._queue.finish()
 
 
+class Source:
+    """Samples of the host, (N, *shape), that the device reads where they are.
+
+    Drawn by the device, a batch need not be copied twice: by the host, whose cores are
+    the device's too.
+    """
+
+    def __init__(self, backend: OpenCL, values: np.ndarray):
+        flags = cl.mem_flags.READ_ONLY | cl.mem_flags.USE_HOST_PTR
+        self.device = cl.Buffer(backend.context, flags, hostbuf=values)
+        self._values, self._queue = values, backend.queue
+
+    @staticmethod
+    def fits(backend: OpenCL, values: np.ndarray) -> bool:
+        """Return whether the device can read these values as they are."""
+        return (
+            _shares_memory(backend.queue.device)
+            and values.dtype == np.float32
+            and values.flags.c_contiguous
+            and 0 < len(values) < 1 << 31
+        )
+
+    def __del__(self) -> None:
+        self._queue.finish()  # a kernel that was begun may still read
+
+
+class _Draw:
+    """A launch that draws rows of a source, the numbers of which host and device see.
+
+    last: the event of what still reads the numbers, or None.
+    """
+
+    def __init__(self, backend: OpenCL, source: Source, array: BatchArray):
+        self.source = weakref.ref(source)
+        rows = array.blocks * backend.lanes
+        self.numbers = cl.fsvm_empty(backend.context, rows, np.int32)
+        self.numbers[:] = -1
+        self.kernel = backend.programs.kernel(("transfer",), "draw_blocks")
+        self.kernel.set_args(
+            source.device, cl.SVM(self.numbers), array.buffer, np.uint32(array.features)
+        )
+        self._queue, self.last = backend.queue, None
+
+    def __del__(self) -> None:
+        self._queue.finish()  # as of Rows
+
+
 class Transfer:
     """Puts numbers into one batch array, and gets them.
 
@@ -52,15 +102,19 @@ class Transfer:
     def __init__(self, backend: OpenCL, array: BatchArray, rows: Rows):
         self._rows, self._queue = rows, backend.queue
         self._free: list[tuple[cl.Kernel, Rows]] = []
-        self._backend, self._array = backend, array.buffer
+        self._draws: list[_Draw] = []
+        self._backend, self._array = backend, array
         self._n, self._shape = array.n, (array.n, *array.shape)
         self._items = (array.blocks * -(-array.features // _CHUNK),)
         self._features = np.uint32(array.features)
         self._to_blocks = backend.programs.kernel(("transfer",), "to_blocks")
         self._to_blocks.set_args(rows.device, array.buffer, self._features)
 
-    def put(self, values: np.ndarray) -> None:
+    def put(self, values: np.ndarray | Drawn) -> None:
         """Copy (n, *shape) numbers of the host into the array."""
+        if isinstance(values, Drawn):
+            self._draw(values)
+            return
         rows = self._rows
         if rows.last is not None:
             rows.last.wait()
@@ -69,6 +123,19 @@ class Transfer:
         if rows.copied:
             cl.enqueue_copy(self._queue, rows.device, rows.host)
         rows.last = self._run(self._to_blocks)
+
+    def _draw(self, drawn: Drawn) -> None:
+        """Let the device draw the rows; the one before may still be under way."""
+        if not self._draws or self._draws[0].source() is not drawn.source:
+            self._draws = [
+                _Draw(self._backend, drawn.source, self._array) for _ in range(2)
+            ]
+        self._draws.reverse()
+        draw = self._draws[0]
+        if draw.last is not None:
+            draw.last.wait()
+        draw.numbers[: self._n] = drawn.rows
+        draw.last = self._run(draw.kernel)
 
     def getting(self) -> Callable[[], np.ndarray]:
         """Return a function that gives the numbers of now as the host's (n, *shape)."""
@@ -89,7 +156,7 @@ class Transfer:
         """Return rows that no `getting` uses, and the kernel bound to them."""
         rows = Rows(self._backend, *self._rows.host.shape)
         kernel = self._backend.programs.kernel(("transfer",), "to_rows")
-        kernel.set_args(self._array, rows.device, self._features)
+        kernel.set_args(self._array.buffer, rows.device, self._features)
         return kernel, rows
 
     def _run(self, kernel: cl.Kernel) -> cl.Event:

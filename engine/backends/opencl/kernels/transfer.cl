@@ -30,6 +30,30 @@ KERNEL to_blocks(NUMBERS_IN rows, OUT x, const uint features) {
             ((__global float *)x)[f * LANES + i] = rows[i * features + f];
 }
 
+/* The same of rows that lie anywhere: row s of the batch is row number[s] of `samples`, or
+   one of zeros where that is -1. */
+KERNEL draw_blocks(NUMBERS_IN samples, __global const int *restrict number, OUT x,
+                   const uint features) {
+    OVER_CHUNKS
+    number += block * LANES;
+    x += block * features;
+    for (uint f = begin; f < whole; f += LANES) {
+        vec a[LANES];
+#pragma unroll
+        for (int i = 0; i < LANES; i++)
+            a[i] = number[i] < 0
+                       ? ZERO
+                       : load_first(samples + (size_t)number[i] * features + f, LANES);
+        transpose(a);
+#pragma unroll
+        for (int i = 0; i < LANES; i++) x[f + i] = a[i];
+    }
+    for (uint f = whole; f < end; f++)
+        for (int i = 0; i < LANES; i++)
+            ((__global float *)x)[f * LANES + i] =
+                number[i] < 0 ? 0.0f : samples[(size_t)number[i] * features + f];
+}
+
 KERNEL to_rows(IN x, NUMBERS_OUT rows, const uint features) {
     OVER_CHUNKS
     rows += block * LANES * features;
