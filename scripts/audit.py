@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 from threadpoolctl import threadpool_limits
 
 from scripts.lib import audit, cli
@@ -58,7 +59,9 @@ def main() -> None:
         help="of its file: unit, leaks, weights, reported",
     )
     parser.add_argument("--output", type=Path, required=True, help="written, .json")
-    make_audit(parser.parse_args())
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    make_audit(args)
 
 
 if __name__ == "__main__":

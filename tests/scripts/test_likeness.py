@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from engine.augment import pipeline
+from scripts.images import read_image
 from scripts.lib import embedded, likeness, person
 from scripts.lib.likeness import looks_of
 from tests.conftest import ROOT
@@ -124,3 +125,14 @@ def test_blocks_change_nothing(drawings, looks, monkeypatch):
 def test_too_small_pictures_are_refused():
     with pytest.raises(ValueError, match="at least 9 × 9 px, received 8 × 20"):
         looks_of(np.zeros((2, 20, 8), np.uint8), np.zeros((20, 8)))
+
+
+def test_real_drawings(real_data):
+    """What the thresholds were chosen by; and one drawing is there under two names."""
+    files = sorted((real_data("draw-a-person") / "child").glob("*.jpg"))
+    images = np.array([read_image(path, 36, 58) for path in files])
+    looks = looks_of(images, images.mean(axis=0, dtype=np.float64))
+    near = looks.correlations(looks) >= likeness.CORRELATION
+    near |= looks.distances(looks) <= likeness.HASH_DISTANCE
+    pairs = {(files[i].stem, files[j].stem) for i, j in np.argwhere(np.triu(near, 1))}
+    assert pairs == {("DAM029_F", "DAM029_T")}
