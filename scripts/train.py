@@ -66,9 +66,9 @@ def _train_fold(
     network = engine.Network.from_spec(spec, device=device, seed=seed)
     if before is not None:
         network.set_parameters(before.parameters())
-    trainer = engine.Trainer(
-        network, recipe["optimizer"], recipe["batch_size"], seed=seed
-    )
+    full = recipe["batch_size"] == "full"
+    batch = len(learned.ids) if full else recipe["batch_size"]
+    trainer = engine.Trainer(network, recipe["optimizer"], batch, seed=seed)
     history = _fit(
         trainer,
         (learned.x, learned.t),
