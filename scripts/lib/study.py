@@ -210,6 +210,35 @@ class Study:
             }
         )
 
+    @property
+    def workload(self) -> str:
+        """Return what is to be trained at the scale, as JSON: how much of what."""
+        return _json(
+            [
+                {
+                    "experiment": name,
+                    "variant": variant,
+                    "dataset": self.dataset_of(name),
+                    "copies": self.copies_of(settings["augmentation"]),
+                    "seeds": len(self.seeds),
+                    "recipe": self.recipe(name, variant),
+                    "options": settings.get("options", {}),
+                    **{k: settings[k] for k in ("model", "target", "task", "loss")},
+                    "protocols": [
+                        {
+                            "unit": self.protocols[p]["unit"],
+                            "validation": self.protocols[p]["validation"],
+                            "folds": self.folds_of(p),
+                        }
+                        for p in self.protocols_of(name)
+                    ],
+                }
+                for name in self.trained
+                for variant, settings in self.experiments[name]["variants"].items()
+                if not self.why_not(name, variant)
+            ]
+        )
+
     def experiment_json(self, experiment: str) -> str:
         """Return all that tables and figures must know of an experiment, as JSON."""
         config = self.experiments[experiment]

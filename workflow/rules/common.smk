@@ -193,7 +193,9 @@ def results_of(experiment):
 def all_results():
     """Tables and figures of all experiments that are chosen."""
     files = [file for name in STUDY.experiments for file in results_of(name)]
-    return files + (leak_results() if STUDY.trained else [])
+    files += leak_results() if STUDY.trained else []
+    # Overnight one wants to know how long it will take.
+    return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
 
 
 def leak_results():

@@ -1,0 +1,27 @@
+# Needs:  labels, and what is to be trained
+# Makes:  results/estimate.csv
+
+
+rule estimate:
+    """Say how long the trainings will take; comes first, and is printed."""
+    input:
+        [
+            f"results/data/{dataset}/labels.csv"
+            for dataset in sorted({STUDY.dataset_of(name) for name in STUDY.trained})
+        ],
+    output:
+        "results/estimate.csv",
+    log:
+        "logs/estimate.log",
+    priority: 100
+    params:
+        code=code("estimate"),
+        plan=STUDY.workload,
+        device=STUDY.device,
+    message:
+        "measure a few steps of each network"
+    shell:
+        "python -m scripts.estimate --plan {params.plan:q} --data results/data"
+        ' --config "$IGNETLAB_CONFIG" --device {params.device:q}'
+        f" --cores {workflow.cores}"
+        " --output {output:q} 2> >(tee {log:q} >&2)"
