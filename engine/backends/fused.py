@@ -100,6 +100,25 @@ class FusedPrimitives:
             x, dx, lambda d: self.dense_backward_data(dy, w, d), function, slope
         )
 
+    def dense_backward(
+        self,
+        x: Array,
+        dy: Array,
+        w: Array,
+        dx: Array,
+        dw: Array,
+        db: Array | None,
+        through: tuple[str, float] | None,
+    ) -> Stage:
+        """dx, dw, db as of dense_backward_data and dense_backward_weights.
+
+        through: name and slope of f, for dx as of dense_backward_through.
+        """
+        weights = self.dense_backward_weights(x, dy, dw, db)
+        if through is None:
+            return in_order([weights, self.dense_backward_data(dy, w, dx)])
+        return in_order([weights, self.dense_backward_through(dy, w, x, dx, *through)])
+
     def max_pool_backward_through(
         self,
         dy: Array,

@@ -55,22 +55,13 @@ class Dense(Layer):
         return True
 
     def backward(self, backend, io: Bound) -> list[Stage]:
-        stages = [
-            backend.dense_backward_weights(
-                io.x, io.dy, io.g["weight"], io.g.get("bias")
-            ),
-            *drop.gradient_in_use(self, backend, io),
-        ]
+        dw, db = io.g["weight"], io.g.get("bias")
         if io.dx is None:
-            return stages
-        weight = io.scratch.get("weight", io.p["weight"])
-        if io.through:
-            data = backend.dense_backward_through(
-                io.dy, weight, io.x, io.dx, *io.through
-            )
+            stage = backend.dense_backward_weights(io.x, io.dy, dw, db)
         else:
-            data = backend.dense_backward_data(io.dy, weight, io.dx)
-        return [*stages, data]
+            w = io.scratch.get("weight", io.p["weight"])
+            stage = backend.dense_backward(io.x, io.dy, w, io.dx, dw, db, io.through)
+        return [stage, *drop.gradient_in_use(self, backend, io)]
 
     def multiply_adds(self) -> int:
         return math.prod(self.in_shape) * self.settings["units"]

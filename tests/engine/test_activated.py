@@ -228,6 +228,26 @@ def test_dense(any_device):
     np.testing.assert_array_equal(backend.get(dx), backend.get(two))
 
 
+@pytest.mark.parametrize("through", [None, F], ids=["plain", "through"])
+def test_dense_backward_at_once(through, any_device):
+    """Its gradients, each by itself and together."""
+    backend, n = any_device, 19
+    x, dy = drawn(backend, n, (37,), 1), drawn(backend, n, (13,), 2)
+    w, dw, own, db, own_b = (
+        weights(backend, shape) for shape in [(13, 37)] * 3 + [(13,)] * 2
+    )
+    dx, own_x = backend.empty_like(x), backend.empty_like(x)
+    backend.dense_backward(x, dy, w, dx, dw, db, through)()
+    backend.dense_backward_weights(x, dy, own, own_b)()
+    if through:
+        backend.dense_backward_through(dy, w, x, own_x, *through)()
+    else:
+        backend.dense_backward_data(dy, w, own_x)()
+    np.testing.assert_array_equal(backend.get(dx), backend.get(own_x))
+    np.testing.assert_array_equal(backend.get_flat(dw), backend.get_flat(own))
+    np.testing.assert_array_equal(backend.get_flat(db), backend.get_flat(own_b))
+
+
 WINDOWS = {
     "apart": PoolGeometry(3, 9, 7, (2, 2), (2, 3)),
     "overlapping": PoolGeometry(3, 9, 7, (3, 2), (2, 1), (1, 0), (1, 0)),

@@ -210,10 +210,10 @@ class OpenCL(FusedPasses, Backend):
         return dense.forward(self, x, w, b, y)
 
     def dense_backward_data(self, dy, w, dx):
-        return dense.backward_data(self, dy, w, dx)
+        return dense.backward(self, dx, dy, w, dx, None, None)
 
     def dense_backward_weights(self, x, dy, dw, db):
-        return dense.backward_weights(self, x, dy, dw, db)
+        return dense.backward(self, x, dy, dw, None, dw, db)
 
     def max_pool_forward(self, x, y, place, g):
         return pooling.max_forward(self, x, y, place, g)

@@ -33,35 +33,34 @@ def forward(
     )  # fmt: skip
 
 
-def backward_data(
-    backend: OpenCL,
-    dy: BatchArray,
-    w: FlatArray,
-    dx: BatchArray,
-    f: Function = IDENTITY,
-) -> Stage:
-    """Return the stage dx = dy w, times f' by f.y unless f is the identity."""
-    items = _tiles(backend, dx.features) * _pairs(dx)
-    kernel, by = _kernel(backend, "dense_data", w, f), dy if f.y is None else f.y
-    numbers = np.float32(f.slope), np.uint32(dx.blocks)
-    return backend.launch(kernel, items, dy, w, dx, by, *numbers)
-
-
-def backward_weights(
+def backward(
     backend: OpenCL,
     x: BatchArray,
     dy: BatchArray,
-    dw: FlatArray,
+    w: FlatArray,
+    dx: BatchArray | None,
+    dw: FlatArray | None,
     db: FlatArray | None,
+    f: Function = IDENTITY,
 ) -> Stage:
-    """Return the stage dw = dyᵀ x, db = Σ_n dy."""
-    panels = -(-x.features // (2 * backend.lanes))
-    groups = min(_tiles(backend, dy.features) // _GROUP, -(-_ITEMS // panels))
-    groups = max(groups, 1)
+    """Return the stage dx = dy w, dw = dyᵀ x, db = Σ_n dy, each unless None.
+
+    dx times f' by f.y unless f is the identity.
+    """
+    groups = items = 0
+    if dw is not None:
+        panels = -(-x.features // (2 * backend.lanes))
+        groups = min(_tiles(backend, dy.features) // _GROUP, -(-_ITEMS // panels))
+        groups = max(groups, 1)
+        items = panels * groups
+    if dx is not None:
+        items += _tiles(backend, dx.features) * _pairs(dx)
+    # What is not wanted is not written, and w is as good as any other array.
+    weights, biases, data = (w if array is None else array for array in (dw, db, dx))
     return backend.launch(
-        _kernel(backend, "dense_weights", dw), panels * groups, x, dy, dw,
-        dw if db is None else db,
-        *map(np.uint32, (x.n, x.blocks, groups)), np.int32(db is not None),
+        _kernel(backend, "dense_backward", w, f), items, x, dy, w, weights, biases,
+        data, dy if f.y is None else f.y, np.float32(f.slope),
+        *map(np.uint32, (dy.n, dy.blocks, groups)), np.int32(db is not None),
     )  # fmt: skip
 
 

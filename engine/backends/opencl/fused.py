@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.backends.opencl import convolution, dense, norm, pooling, winograd
-from engine.backends.opencl.functions import named
+from engine.backends.opencl.functions import IDENTITY, named
 
 
 class FusedPasses:
@@ -30,7 +30,12 @@ class FusedPasses:
         return dense.forward(self, x, w, b, y, named(function, slope))
 
     def dense_backward_through(self, dy, w, x, dx, function, slope):
-        return dense.backward_data(self, dy, w, dx, named(function, slope, x))
+        f = named(function, slope, x)
+        return dense.backward(self, x, dy, w, dx, None, None, f)
+
+    def dense_backward(self, x, dy, w, dx, dw, db, through):
+        f = named(*through, x) if through else IDENTITY
+        return dense.backward(self, x, dy, w, dx, dw, db, f)
 
     def max_pool_backward_through(self, dy, place, x, y, dx, g, function, slope):
         f = named(function, slope, y)

@@ -7,7 +7,8 @@
        forward  OT outputs × NT blocks of samples; KU sums run side by side, so that few
                 outputs do not wait for one chain of additions.
        data     KT input features × NT blocks.
-       weights  OT outputs × the 2 · LANES features of a panel. The features must be in the
+       weights  (with data in one kernel, `dense_backward`: the first work-items are its)
+                OT outputs × the 2 · LANES features of a panel. The features must be in the
                 lanes and the samples in a row: the work-item turns its panel of x, ST
                 samples at a time, and has all of its group of tiles read that.
 
@@ -27,19 +28,20 @@
 #define PANELS ((K + 2 * LANES - 1) / (2 * LANES))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < count; i++)
 
-/* The tile's first row of `rows`, `tall` a tile, and its blocks. */
+/* The first row of `rows`, `tall` a tile, and the blocks of tile `id`. */
 #define TILE(rows, tall)                                              \
     const size_t across = (blocks + NT - 1) / NT;                     \
-    const size_t wanted = get_global_id(0) / across * tall;           \
+    const size_t wanted = id / across * tall;                         \
     const size_t row = wanted < rows - tall ? wanted : rows - tall;   \
     size_t block[NT];                                                 \
     EACH(j, NT) {                                                     \
-        block[j] = get_global_id(0) % across * NT + j;                \
+        block[j] = id % across * NT + j;                              \
         if (block[j] >= blocks) block[j] = blocks - 1;                \
     }
 
 KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const float slope,
                      const uint blocks, const int biased) {
+    const size_t id = get_global_id(0);
     TILE(O, OT)
     vec acc[KU][OT][NT];
     EACH(s, KU) EACH(o, OT) EACH(j, NT) acc[s][o][j] = ZERO;
@@ -67,8 +69,8 @@ KERNEL dense_forward(IN x, NUMBERS_IN w, NUMBERS_IN b, OUT y, const float slope,
     }
 }
 
-KERNEL dense_data(IN dy, NUMBERS_IN w, OUT dx, IN of, const float slope,
-                  const uint blocks) {
+static inline void data(const size_t id, IN dy, NUMBERS_IN w, OUT dx, IN of,
+                        const float slope, const uint blocks) {
     TILE(K, KT)
     vec acc[KT][NT];
     EACH(k, KT) EACH(j, NT) acc[k][j] = ZERO;
@@ -99,10 +101,11 @@ static inline void turn(IN x, const size_t k, const size_t samples, vec panel[ST
     }
 }
 
-KERNEL dense_weights(IN x, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db, const uint samples,
-                     const uint blocks, const uint groups, const int biased) {
-    const size_t k = get_global_id(0) % PANELS * 2 * LANES;
-    const size_t group = get_global_id(0) / PANELS;
+static inline void weights(const size_t id, IN x, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db,
+                           const uint samples, const uint blocks, const uint groups,
+                           const int biased) {
+    const size_t k = id % PANELS * 2 * LANES;
+    const size_t group = id / PANELS;
     const size_t left[2] = {K - k, k + LANES < K ? K - k - LANES : 0};
     vec panel[ST][2];
     for (size_t first = 0; first < samples; first += ST) {
@@ -137,4 +140,15 @@ KERNEL dense_weights(IN x, IN dy, NUMBERS_OUT dw, NUMBERS_OUT db, const uint sam
         for (size_t block = 0; block < blocks; block++) sum += dy[block * O + o];
         db[o] = lane_sum(sum);
     }
+}
+
+/* `groups` may be 0: no weights. dx is written by as many work-items as there are more. */
+KERNEL dense_backward(IN x, IN dy, NUMBERS_IN w, NUMBERS_OUT dw, NUMBERS_OUT db, OUT dx,
+                      IN of, const float slope, const uint samples, const uint blocks,
+                      const uint groups, const int biased) {
+    const size_t id = get_global_id(0);
+    if (id < PANELS * groups)
+        weights(id, x, dy, dw, db, samples, blocks, groups, biased);
+    else
+        data(id - PANELS * groups, dy, w, dx, of, slope, blocks);
 }
