@@ -42,6 +42,11 @@ def computing(function: Callable[..., T]) -> Callable[..., T]:
     return run
 
 
+def _numbers(read: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    """Return the function that gives what (n, 1) is read as float64 (n,)."""
+    return lambda: read()[:, 0].astype(np.float64)
+
+
 class Plan:
     """Arrays and stages of `network` for batches of n samples.
 
@@ -73,7 +78,7 @@ class Plan:
         self.dx: Array | None = None
         if training:
             self._bind_backward(input_gradient)
-            self._guard = backend.guard(
+            self._guard = backend.guard_losses(
                 network.flat_gradients, network.learned_size, self.losses
             )
 
@@ -221,9 +226,6 @@ class Plan:
     @computing
     def run(self, x: np.ndarray | Drawn) -> None:
         """Run the forward pass on the host's x (n, *input shape)."""
-        self._run(x)
-
-    def _run(self, x: np.ndarray | Drawn) -> None:
         self.backend.put(self.x, x)
         for stage in self.forward:
             stage()
@@ -234,8 +236,10 @@ class Plan:
 
         t is what `Loss.check_targets` returned: int (n, 1) classes or float (n, ...).
         """
-        self._start_loss(t)
-        return self._losses()()
+        target, loss = self._loss_of(t)
+        self.backend.put(target, t.reshape(self.n, -1))
+        loss()
+        return _numbers(self.backend.getting(self.losses))()
 
     @computing
     def learn(self, x: np.ndarray | Drawn, t: np.ndarray) -> np.ndarray:
@@ -252,29 +256,23 @@ class Plan:
         Until then the device works on, and may be given the next batch. Whoever calls
         it, or `track`, is `computing`: once a step is enough.
         """
-        self._run(x)
-        self._start_loss(t)
-        for stage in self.backward:
+        target, loss = self._loss_of(t)
+        self.backend.put_batch(self.x, x, target, t.reshape(self.n, -1))
+        for stage in (*self.forward, loss, *self.backward):
             stage()
-        self._guard()
-        return self._losses()
+        return _numbers(self._guard())
 
     def track(self) -> None:
         """Keep what the layers saw of the batch that was learned last."""
         for stage in self.tracking:
             stage()
 
-    def _start_loss(self, t: np.ndarray) -> None:
+    def _loss_of(self, t: np.ndarray) -> tuple[Array, Stage]:
+        """Return where such targets go, and the stage of the loss."""
         classes = t.dtype.kind in "iu"
         if classes not in self._loss_stages:
             self._loss_stages[classes] = self._loss_stage(classes)
-        target, stage = self._loss_stages[classes]
-        self.backend.put(target, t.reshape(self.n, -1))
-        stage()
-
-    def _losses(self) -> Callable[[], np.ndarray]:
-        read = self.backend.getting(self.losses)
-        return lambda: read()[:, 0].astype(np.float64)
+        return self._loss_stages[classes]
 
     def _loss_stage(self, classes: bool) -> tuple[Array, Stage]:
         loss = self.network.loss_function

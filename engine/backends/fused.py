@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from engine.backends.geometry import ConvGeometry, PoolGeometry
 from engine.backends.norm import Norm
 
@@ -160,6 +162,23 @@ class FusedPrimitives:
         own = self.empty_like(dx)
         f = self.activation_backward(x, own, dx, function, slope)
         return in_order([backward(own), f])
+
+    def put_batch(self, x: Array, values: Any, t: Array, targets: np.ndarray) -> None:
+        """Put values (n, *shape), which may be drawn, and targets (n, k)."""
+        self.put(x, values)
+        self.put(t, targets)
+
+    def guard_losses(
+        self, gradients: Array, size: int, losses: Array
+    ) -> Callable[[], Callable[[], np.ndarray]]:
+        """Return what runs `guard`, and gives what `getting` gives of the losses."""
+        guard = self.guard(gradients, size, losses)
+
+        def run() -> Callable[[], np.ndarray]:
+            guard()
+            return self.getting(losses)
+
+        return run
 
     def normalize_activate(
         self,

@@ -6,17 +6,19 @@ Whatever is more than a few lines stands in a file of its name beside this one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pyopencl as cl
 
-from engine.backends.base import Backend, Stage, State, in_order
+from engine.backends.base import Backend, Drawn, State, in_order
 from engine.backends.memory import Memory
 from engine.backends.opencl import (
     arithmetic,
     convolution,
     dense,
+    guard,
     masks,
     norm,
     padding,
@@ -33,7 +35,6 @@ from engine.backends.opencl.tuning import Tuning
 from engine.random import PURPOSES
 
 _CHUNK = 64
-_UPDATE_CHUNK = 2048
 
 
 class Buffer(cl.Buffer):
@@ -142,6 +143,12 @@ class OpenCL(FusedPasses, Backend):
     def source(self, values):
         return Source(self, values) if Source.fits(self, values) else None
 
+    def put_batch(self, x, values, t, targets):
+        if isinstance(values, Drawn) and t.features == 1:
+            self._transfer(x).draw(values, t, targets)
+        else:
+            super().put_batch(x, values, t, targets)
+
     def get(self, array):
         return self.getting(array)()
 
@@ -183,7 +190,9 @@ class OpenCL(FusedPasses, Backend):
 
     # --- stages -----------------------------------------------------------------
 
-    def launch(self, kernel: cl.Kernel, items: int, *arguments) -> Stage:
+    def launch(
+        self, kernel: cl.Kernel, items: int, *arguments
+    ) -> Callable[[], cl.Event]:
         """Return the stage that runs `items` work-items of a kernel, arguments bound.
 
         Arrays are passed as their buffers; OpenCL keeps no reference to them, so the
@@ -192,8 +201,8 @@ class OpenCL(FusedPasses, Backend):
         kernel.set_args(*(getattr(a, "buffer", a) for a in arguments))
         queue, size = self.queue, (items,)
 
-        def run(_held=arguments) -> None:
-            cl.enqueue_nd_range_kernel(queue, kernel, size, (1,))
+        def run(_held=arguments) -> cl.Event:
+            return cl.enqueue_nd_range_kernel(queue, kernel, size, (1,))
 
         return run
 
@@ -345,12 +354,7 @@ class OpenCL(FusedPasses, Backend):
         )  # fmt: skip
 
     def guard(self, gradients, size, losses):
-        items = max(-(-size // _UPDATE_CHUNK), 1)
-        kernel = self.programs.kernel(("loss",), "guard", K=1, TARGETS=1)
-        return self.launch(
-            kernel, items, gradients, losses, self.fault, np.uint64(size),
-            np.uint32(losses.blocks),
-        )  # fmt: skip
+        return guard.guard(self, gradients, size, losses)
 
     def update(self, rule, w, dw, *kept):
         return update.update(self, rule, w, dw, *kept)

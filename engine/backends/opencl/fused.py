@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.backends.opencl import convolution, dense, norm, pooling, winograd
 from engine.backends.opencl.functions import IDENTITY, named
+from engine.backends.opencl.guard import Guard
+from engine.backends.opencl.transfer import shares_memory
 
 
 class FusedPasses:
@@ -43,6 +45,11 @@ class FusedPasses:
 
     def average_pool_backward_through(self, dy, x, dx, g, function, slope):
         return pooling.average_backward(self, dy, dx, g, named(function, slope, x))
+
+    def guard_losses(self, gradients, size, losses):
+        if not shares_memory(self.queue.device):
+            return super().guard_losses(gradients, size, losses)
+        return Guard(self, gradients, size, losses)
 
     def normalize_activate(self, x, shortcut, y, by, function, slope):
         return norm.forward(self, x, y, by, shortcut, named(function, slope))

@@ -30,7 +30,7 @@ class Rows:
 
     def __init__(self, backend: OpenCL, rows: int, features: int):
         shape, self._queue = (rows, features), backend.queue
-        if _shares_memory(backend.queue.device):
+        if shares_memory(backend.queue.device):
             self.host = cl.fsvm_empty(backend.context, shape, np.float32)
             self.device, self.copied = cl.SVM(self.host), False
         else:
@@ -62,7 +62,7 @@ class Source:
     def fits(backend: OpenCL, values: np.ndarray) -> bool:
         """Return whether the device can read these values as they are."""
         return (
-            _shares_memory(backend.queue.device)
+            shares_memory(backend.queue.device)
             and values.dtype == np.float32
             and values.flags.c_contiguous
             and 0 < len(values) < 1 << 31
@@ -73,20 +73,26 @@ class Source:
 
 
 class _Draw:
-    """A launch that draws rows of a source, the numbers of which host and device see.
+    """A launch that draws rows of a source, and puts targets into t unless it is None.
 
-    last: the event of what still reads the numbers, or None.
+    numbers, targets: of the rows and for t, which host and device see; last: the event
+    of what still reads them, or None.
     """
 
-    def __init__(self, backend: OpenCL, source: Source, array: BatchArray):
-        self.source = weakref.ref(source)
-        rows = array.blocks * backend.lanes
+    def __init__(
+        self, backend: OpenCL, source: Source, x: BatchArray, t: BatchArray | None
+    ):
+        self.source, self.t = weakref.ref(source), t
+        rows = x.blocks * backend.lanes
         self.numbers = cl.fsvm_empty(backend.context, rows, np.int32)
-        self.numbers[:] = -1
+        self.targets = cl.fsvm_empty(backend.context, rows, np.float32)
+        self.numbers[:], self.targets[:] = -1, 0.0
         self.kernel = backend.programs.kernel(("transfer",), "draw_blocks")
         self.kernel.set_args(
-            source.device, cl.SVM(self.numbers), array.buffer, np.uint32(array.features)
-        )
+            source.device, cl.SVM(self.numbers), cl.SVM(self.targets), x.buffer,
+            (x if t is None else t).buffer, np.uint32(x.features),
+            np.uint32(0 if t is None else t.blocks),
+        )  # fmt: skip
         self._queue, self.last = backend.queue, None
 
     def __del__(self) -> None:
@@ -113,7 +119,7 @@ class Transfer:
     def put(self, values: np.ndarray | Drawn) -> None:
         """Copy (n, *shape) numbers of the host into the array."""
         if isinstance(values, Drawn):
-            self._draw(values)
+            self.draw(values)
             return
         rows = self._rows
         if rows.last is not None:
@@ -124,17 +130,27 @@ class Transfer:
             cl.enqueue_copy(self._queue, rows.device, rows.host)
         rows.last = self._run(self._to_blocks)
 
-    def _draw(self, drawn: Drawn) -> None:
-        """Let the device draw the rows; the one before may still be under way."""
-        if not self._draws or self._draws[0].source() is not drawn.source:
-            self._draws = [
-                _Draw(self._backend, drawn.source, self._array) for _ in range(2)
-            ]
-        self._draws.reverse()
-        draw = self._draws[0]
+    def draw(
+        self,
+        drawn: Drawn,
+        t: BatchArray | None = None,
+        targets: np.ndarray | None = None,
+    ) -> None:
+        """Let the device draw the rows, and put the targets (n, 1) into t.
+
+        The draw before may still be under way.
+        """
+        draws = self._draws
+        if not draws or draws[0].source() is not drawn.source or draws[0].t is not t:
+            arrays = drawn.source, self._array, t
+            self._draws = draws = [_Draw(self._backend, *arrays) for _ in range(2)]
+        draws.reverse()
+        draw = draws[0]
         if draw.last is not None:
             draw.last.wait()
         draw.numbers[: self._n] = drawn.rows
+        if t is not None:
+            draw.targets[: self._n] = targets[:, 0]
         draw.last = self._run(draw.kernel)
 
     def getting(self) -> Callable[[], np.ndarray]:
@@ -163,7 +179,8 @@ class Transfer:
         return cl.enqueue_nd_range_kernel(self._queue, kernel, self._items, (1,))
 
 
-def _shares_memory(device: cl.Device) -> bool:
+def shares_memory(device: cl.Device) -> bool:
+    """Return whether kernels and host may write the same memory at any time."""
     if not device.type & cl.device_type.CPU:
         return False
     try:

@@ -77,9 +77,10 @@ KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint 
 }
 
 /* losses[0] = fault[0] = NaN if a gradient or a loss is NaN or infinite. Whoever finds one
-   writes the same. 0 · g is 0, or NaN for such a g. */
+   writes the same. 0 · g is 0, or NaN for such a g. The losses are copied to `rows`, as
+   they were; the number behind them becomes NaN, too. */
 KERNEL guard(NUMBERS_IN gradients, __global vec *losses, __global float *fault,
-             const ulong count, const uint blocks) {
+             __global float *rows, const ulong count, const uint blocks) {
     const size_t begin = get_global_id(0) * CHUNK;
     const size_t end = min(begin + CHUNK, (size_t)count);
     vec sum[4] = {ZERO, ZERO, ZERO, ZERO};
@@ -90,9 +91,13 @@ KERNEL guard(NUMBERS_IN gradients, __global vec *losses, __global float *fault,
             sum[k] += ZERO * load_first(gradients + i + k * LANES, LANES);
     for (; i < end; i += LANES) sum[0] += ZERO * load_first(gradients + i, end - i);
     if (get_global_id(0) == 0)
-        for (uint block = 0; block < blocks; block++) sum[0] += ZERO * losses[block];
+        for (uint block = 0; block < blocks; block++) {
+            sum[0] += ZERO * losses[block];
+            store_first(losses[block], rows + block * LANES, LANES);
+        }
     if (any(isnan(sum[0] + sum[1] + (sum[2] + sum[3])))) {
         ((__global float *)losses)[0] = NAN;
         fault[0] = NAN;
+        rows[blocks * LANES] = NAN;
     }
 }

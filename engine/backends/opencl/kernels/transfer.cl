@@ -31,9 +31,13 @@ KERNEL to_blocks(NUMBERS_IN rows, OUT x, const uint features) {
 }
 
 /* The same of rows that lie anywhere: row s of the batch is row number[s] of `samples`, or
-   one of zeros where that is -1. */
-KERNEL draw_blocks(NUMBERS_IN samples, __global const int *restrict number, OUT x,
-                   const uint features) {
+   one of zeros where that is -1. And of `blocks` blocks of single numbers, whose layout is
+   the host's: t = targets. */
+KERNEL draw_blocks(NUMBERS_IN samples, __global const int *restrict number,
+                   NUMBERS_IN targets, OUT x, OUT t, const uint features,
+                   const uint blocks) {
+    if (get_global_id(0) == 0)
+        for (uint i = 0; i < blocks; i++) t[i] = load_first(targets + i * LANES, LANES);
     OVER_CHUNKS
     number += block * LANES;
     x += block * features;
