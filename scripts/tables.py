@@ -92,7 +92,8 @@ def make_table(args: argparse.Namespace) -> None:
             about = {**common, "protocol": protocol["id"], **_leaks(protocol)}
             found = list(runs.fold_folders(args.runs, experiment, variant, protocol))
             own = {**about, **_scores(protocol, found)}
-            trivial = list(_baselines(args, variant, protocol))
+            asked = experiment["baselines"]
+            trivial = list(_baselines(args, variant, protocol)) if asked else []
             rows += [own, *({**about, **row} for row in trivial)]
             levels = {_BASELINES[row["model"]]: f"{row['ours']:.2f}" for row in trivial}
             shown.append({**own, **_rounded(own), **levels})

@@ -250,6 +250,7 @@ class Study:
                 "scale": self.scale,
                 "seeds": self.seeds,
                 "augmentation": config["augmentation"],
+                "baselines": config.get("baselines", True),
                 "dataset": self.dataset_of(experiment),
                 "protocols": [
                     {"id": p, "k": self.folds_of(p), **self.protocols[p]}

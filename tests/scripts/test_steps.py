@@ -88,6 +88,7 @@ EXPERIMENT = {
     "augmentation": "ignet",
     "dataset": "small",
     "left_out": [],
+    "baselines": True,
     "protocols": list(PROTOCOLS.values()),
     "variants": VARIANTS,
 }

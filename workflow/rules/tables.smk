@@ -11,6 +11,7 @@ rule table:
             {
                 STUDY.baselines_of(wc.experiment, variant, protocol)
                 for variant, protocol in STUDY.runs_of(wc.experiment)
+                if STUDY.experiments[wc.experiment].get("baselines", True)
             }
         ),
         source=data_of("source.json"),
