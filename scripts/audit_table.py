@@ -121,7 +121,7 @@ def _notes(
 ) -> list[str]:
     """Return what must stand beside the numbers: levels first."""
     listed = [
-        *map(_verdict, found),
+        *_verdicts(found),
         *map(_data, about.values()),
         f"Scale: {scale}. rows: scored rows, all folds together (a row that is scored "
         "in k folds counts k times); what follows is in % of a fold's rows, mean over "
@@ -140,26 +140,39 @@ def _notes(
         "drawing, other: of other drawings; closest: the largest correlation, and the "
         "least number of 64 bits that differ. Alike is not the same: this is no "
         "failure, results/figures/DATASET-duplicates.png shows the closest.",
-        *map(_thresholds, _one_for_each_set(found)),
+        *_thresholds(found),
     ]
     return listed
 
 
+def _verdicts(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield the levels, and how much of what is reported was seen before.
+
+    Those that say the same share a line; what leaks comes first.
+    """
+    told: dict[tuple[bool, str], list[str]] = {}
+    for entry in found:
+        key = (entry["level"] != audit.BY_DESIGN, _verdict(entry))
+        told.setdefault(key, []).append(
+            f"{entry['protocol']} ({entry['dataset']}, {entry['augmentation']})"
+        )
+    for (_, verdict), names in sorted(told.items()):
+        yield f"{verdict}: {', '.join(names)}."
+
+
 def _verdict(entry: Mapping[str, Any]) -> str:
-    """Return a protocol's level, and how much of what it reports was seen before."""
-    told = f"{entry['protocol']} ({entry['dataset']}, {entry['augmentation']})"
     part = next(row for row in _rows(entry) if row["reported"] == "yes")
     if entry["level"] == audit.BY_DESIGN:
         return (
-            f"{told} LEAKS BY DESIGN, as its file says: of the rows that are reported "
+            "LEAKS BY DESIGN, as its file says; of the rows that are reported "
             f"({part['part']}), {part['same_drawing']:.1f} % have a copy of their "
             f"drawing among those seen before, {part['same_row']:.1f} % are there "
-            "themselves."
+            "themselves"
         )
     return (
-        f"{told} is {entry['level']} by {entry['unit']}: of the rows that are reported "
-        f"({part['part']}), none has its drawing among those seen before, "
-        f"{part['same_child']:.1f} % have another drawing by their child there."
+        f"{entry['level'].capitalize()} by {entry['unit']}; of the rows that are "
+        f"reported ({part['part']}), none has its drawing among those seen before, "
+        f"{part['same_child']:.1f} % have another drawing by their child there"
     )
 
 
@@ -170,25 +183,29 @@ def _data(source: Mapping[str, Any]) -> str:
     return told
 
 
-def _one_for_each_set(
-    found: Sequence[Mapping[str, Any]],
-) -> Iterable[Mapping[str, Any]]:
-    return {(e["dataset"], e["augmentation"]): e for e in found}.values()
+def _thresholds(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield for each data set how the thresholds do on it."""
+    for dataset in dict.fromkeys(entry["dataset"] for entry in found):
+        sets = {e["augmentation"]: e for e in found if e["dataset"] == dataset}
+        near = next(iter(sets.values()))["near_duplicates"]
+        taken = near["taken_for_copies"]
+        hits = [_hits(name, e["near_duplicates"]) for name, e in sets.items()]
+        yield (
+            f"{dataset}: near-duplicate means correlation >= {near['correlation']}, or "
+            f"at most {near['hash_distance']} bits. Of "
+            f"{near['pairs_of_different_children']} pairs of drawings by different "
+            f"children {taken['correlation']} and {taken['hash']} are. Of the copies "
+            f"these are found to be their drawing's: {'; '.join(hits)}."
+        )
 
 
-def _thresholds(entry: Mapping[str, Any]) -> str:
-    near = entry["near_duplicates"]
-    pairs, copies = near["pairs_of_different_children"], near["copies"]
-    taken, hit = near["taken_for_copies"], near["copies_found"]
-    portion = {k: 100 * v / copies if copies else 0.0 for k, v in hit.items()}
-    return (
-        f"{entry['dataset']}, {entry['augmentation']}: near-duplicate means "
-        f"correlation >= {near['correlation']}, or at most {near['hash_distance']} "
-        f"bits. Of {pairs} pairs of drawings by different children "
-        f"{taken['correlation']} and {taken['hash']} are; of {copies} copies "
-        f"{portion['correlation']:.1f} % and {portion['hash']:.1f} % are found to be "
-        "their drawing's."
+def _hits(augmentation: str, near: Mapping[str, Any]) -> str:
+    if not near["copies"]:
+        return f"{augmentation} makes none"
+    by_pixels, by_hash = (
+        100 * near["copies_found"][measure] / near["copies"] for measure in MEASURES
     )
+    return f"{augmentation} {by_pixels:.1f} % and {by_hash:.1f} %"
 
 
 def _text(column: str, value: Any) -> str:
