@@ -23,6 +23,8 @@ terms with their signs.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,16 +97,22 @@ def _terms(layer: Layer, x: np.ndarray, delta: np.ndarray) -> float:
     """Return the mean of x_α(β) · δ_β over samples, neurons and weights.
 
     The sum of these over samples and places is what backward computes; there are as
-    many of them to a weight as samples × places.
+    many of them to a weight as samples × places. It is linear in x and in δ, so the
+    maps that one weight each joins are summed first: one map in, one out.
     """
-    host = Reference()
-    dw = np.empty(layer.parameters[0].shape)
+    weights = layer.parameters[0].shape
+    host, n = Reference(), len(x)
     if isinstance(layer, Conv):
-        host.conv_backward_weights(x, delta, dw, None, layer.geometry)()
+        g, groups = layer.geometry, layer.geometry.groups
+        x = x.reshape(n, groups, -1, g.height, g.width).sum(axis=2)
+        delta = delta.reshape(n, groups, -1, *delta.shape[2:]).sum(axis=2)
+        dw = np.empty((groups, 1, *g.kernel))
+        one = replace(g, channels=groups, filters=groups)
+        host.conv_backward_weights(x, delta, dw, None, one)()
+        places = delta[0, 0].size
     else:
-        host.dense_backward_weights(x, delta, dw, None)()
-    places = delta[0, 0].size
-    return float(dw.mean()) / (len(x) * places)
+        dw, places = x.reshape(n, -1).sum(axis=1) @ delta.reshape(n, -1).sum(axis=1), 1
+    return float(np.sum(dw)) / (math.prod(weights) * n * places)
 
 
 def _derivative(network: Network, layer: Layer, bounds: list[Bound]) -> float:

@@ -19,6 +19,7 @@ from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
 from engine.options import fill
 from scripts.lib import overlays
+from scripts.lib.diagnosis import checked
 from scripts.lib.schema import problems, read_yaml
 
 KINDS = ("datasets", "augmentations", "protocols", "models", "experiments")
@@ -176,6 +177,15 @@ def _all_problems(configs: Configs) -> Iterator[str]:
     for name, experiment in configs.experiments.items():
         if experiment["kind"] == "training":
             yield from _experiment_problems(name, experiment, configs)
+        elif experiment["kind"] == "diagnostics":
+            where = f"config/experiments/{name}.yaml"
+            known = configs.experiments, configs.protocols
+            yield from checked.problems(where, experiment, *known)
+            if name in settings["experiments"]:
+                yield (
+                    f"{SETTINGS}: experiments: {name} looks into "
+                    f"{experiment['experiment']} and is made with it; name that instead"
+                )
         elif "model" in experiment:
             where = f"config/experiments/{name}.yaml"
             yield from _unknown([experiment["model"]], configs.models, where, "model")

@@ -113,6 +113,29 @@ def test_equations_1_to_2a_by_hand(reference):
     assert last.gradient == pytest.approx(np.abs(sums).mean())
 
 
+def test_terms_of_a_convolution_in_groups_by_hand(any_device):
+    conv = {"filters": 4, "kernel": 2, "stride": 2, "padding": 1, "groups": 2}
+    spec = {
+        "input": [6, 4, 5],
+        "layers": [{"conv": conv}],
+        "loss": "squared_error",
+    }
+    net = network(spec, any_device)
+    generator = np.random.Generator(np.random.PCG64(2))
+    x = generator.random((3, 6, 4, 5)) - 0.5
+    t = generator.random((3, *net.output_shape))
+    delta = net.predict(x) - t  # N' = 1, Loss = ½ Σ (y − t)² of each sample
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    terms = [
+        padded[n, 3 * (f // 2) + c, 2 * i + u, 2 * j + v] * delta[n, f, i, j]
+        for n, f, i, j in np.ndindex(delta.shape)
+        for c, u, v in np.ndindex(3, 2, 2)
+    ]
+    (row,) = mav(net, x, t).rows
+    assert row.der_w == pytest.approx(np.abs(terms).mean(), rel=1e-5)
+    assert row.der_w_mean == pytest.approx(np.mean(terms), rel=1e-4)
+
+
 @pytest.mark.parametrize("loss", ["mean_absolute_error", "softmax_cross_entropy"])
 def test_devices_agree(loss, device, reference):
     spec = ignet(6.0, 2.0, 3.0, loss=loss, units=4)

@@ -72,6 +72,7 @@ def test_targets(project):
     assert project.plan(*smoke, "xor").rules == {"learn_xor"}
     ignet = project.plan(*smoke, "ignet")
     assert ignet.counts["table"] == 3  # ignet, its variants, its copies
+    assert {"derivatives", "freezeconnect", "tuning", "w2", "w2_figure"} <= ignet.rules
     assert not any("keras_baseline" in job for job in ignet.jobs)
     assert "report" not in ignet.rules
     assert project.plan(*smoke, "report").rules == project.plan(*smoke, "all").rules
@@ -93,6 +94,7 @@ def test_all_folds_of_a_training_are_one_job(project):
         ("scale=demoo", "expected one of smoke, demo, paper, received 'demoo'"),
         ("seeds=[-1]", "expected a whole number of at least 0"),
         ("experiments=ignett", "received 'ignett' (did you mean 'ignet'?)"),
+        ("experiments=ignet_diagnostics", "looks into ignet and is made with it"),
         ("dataset=stirling", "expected its folder 'stirling-drawings' in data_dir"),
         ("data_dir=not/there", "expected a folder that holds data sets"),
         ("download=true", "is published as an archive with a checksum"),

@@ -15,6 +15,15 @@ from scripts.lib.schema import read_yaml
 from .conftest import ROOT
 
 SMOKE = ("--config", "scale=smoke")
+DIAGNOSTICS = {
+    "derivatives",
+    "derivatives_figure",
+    "freezeconnect",
+    "freezeconnect_figure",
+    "tuning",
+    "w2",
+    "w2_figure",
+}
 # From the images on.
 AFTER_IMAGES = {
     "audit",
@@ -22,6 +31,7 @@ AFTER_IMAGES = {
     "augmentation_sheet",
     "baselines",
     "duplicates",
+    *DIAGNOSTICS,
     "evaluate",
     "folds",
     "leak",
@@ -34,6 +44,7 @@ AFTER_IMAGES = {
 }
 AFTER_TRAINING = {"evaluate", "leak", "profiles", "report", "summary", "table"}
 FIGURES = {"augmentation_sheet", "duplicates", "leak", "profiles"}
+FIGURES |= {rule for rule in DIAGNOSTICS if rule.endswith("_figure")}
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +98,10 @@ def test_tables_say_that_the_data_are_a_stand_in(done):
         ("ignet", "training"),
         ("keras_baseline", "training"),
         ("leak_audit", "leak_audit"),
+        ("ignet_diagnostics", "ignet_diagnostics"),
+        ("ignet_tune", "ignet_tune"),
+        ("ignet_w2", "ignet_w2"),
+        ("freezeconnect", "freezeconnect"),
         ("xor", "xor"),
         ("xor_weights", "xor_weights"),
     ],
@@ -156,10 +171,13 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
 @pytest.mark.parametrize(
     ("file", "rules"),
     [
-        ("engine/layers/conv.py", {"train", "learn_xor"} | AFTER_TRAINING),
+        (
+            "engine/layers/conv.py",
+            {"train", "learn_xor"} | DIAGNOSTICS | AFTER_TRAINING,
+        ),
         (
             "engine/backends/opencl/kernels/conv.cl",
-            {"train", "learn_xor"} | AFTER_TRAINING,
+            {"train", "learn_xor"} | DIAGNOSTICS | AFTER_TRAINING,
         ),
         (
             "engine/augment/noise.py",
@@ -167,6 +185,8 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
         ),
         # Another way of looking for leaks changes no training.
         ("scripts/lib/audit.py", {"audit", "leak_audit", "report"}),
+        ("scripts/lib/diagnosis/w2.py", DIAGNOSTICS | {"report"}),
+        ("scripts/lib/diagnosis/figures.py", FIGURES & DIAGNOSTICS | {"report"}),
         ("scripts/lib/plots.py", FIGURES | {"report"}),
         ("scripts/lib/person.py", {"fetch_embedded_drawings", "labels", "images"}),
         ("scripts/report.py", {"summary", "report"}),
@@ -190,7 +210,9 @@ def test_a_changed_recipe_reruns_its_own_variant_and_nothing_else(done):
     trained = [job for job in plan.jobs if job.startswith("train ")]
     assert len(trained) == 4  # two depths under two protocols
     assert all("-age_months under" in job for job in trained)
-    assert plan.rules - {"augmentation_sheet"} == {"train", *AFTER_TRAINING}
+    rules = plan.rules - {"augmentation_sheet"} - DIAGNOSTICS
+    assert rules == {"train", *AFTER_TRAINING}
+    assert plan.rules >= DIAGNOSTICS
     assert plan.counts["table"] == 1
 
 

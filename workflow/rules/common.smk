@@ -11,6 +11,7 @@ sys.path.insert(0, str(BASE))
 from snakemake.exceptions import WorkflowError
 
 from scripts.lib import datasets, embedded, provenance
+from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
 
 # Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the
@@ -44,6 +45,14 @@ except ValueError as error:
 os.environ.update(IGNETLAB_TUNE="1" if STUDY.tune else "0")
 # All folds of one variant under one protocol; below it fold0/, fold1/, ...
 RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}"
+# Parts of the step `diagnostics`, and what each makes below results/.
+LOOKED_INTO = diagnosis.experiment_of(STUDY)
+DIAGNOSTICS = {
+    "derivatives": ["tables/ignet_diagnostics.csv", "figures/ignet_diagnostics.png"],
+    "tuning": ["tables/ignet_tune.csv"],
+    "w2": ["tables/ignet_w2.csv", "figures/ignet_w2.png"],
+    "freezeconnect": ["tables/freezeconnect.csv", "figures/freezeconnect.png"],
+}
 
 
 wildcard_constraints:
@@ -179,6 +188,35 @@ def task_of(*keys):
     return lambda wc: STUDY.task(wc.experiment, wc.variant, wc.protocol, *keys)
 
 
+def diagnosed(part):
+    """The inputs of one part: data and folds of the experiment that is looked into."""
+    folder = f"results/data/{STUDY.dataset_of(LOOKED_INTO)}"
+    augmentation = STUDY.experiments[LOOKED_INTO]["augmentation"]
+    protocols = diagnosis.protocols_of(STUDY, part)
+    return {
+        "labels": f"{folder}/labels.csv",
+        "augmented": f"{folder}/augmented/{augmentation}.npz",
+        "source": f"{folder}/source.json",
+        "folds": [f"{folder}/folds/{protocol}.json" for protocol in protocols],
+        # As for any training: what leaks and must not is not learned from.
+        "audit": ancient(
+            [f"{folder}/audit/{augmentation}/{p}.json" for p in protocols]
+        ),
+    }
+
+
+def diagnostics_of(experiment):
+    """Tables and figures of this file that belong to an experiment."""
+    if experiment != LOOKED_INTO:
+        return []
+    return [
+        f"results/{file}"
+        for part, files in DIAGNOSTICS.items()
+        for file in files
+        if diagnosis.variants_of(STUDY, part)
+    ]
+
+
 def results_of(experiment):
     """Tables and figures of one experiment."""
     if experiment == "xor":
@@ -187,6 +225,7 @@ def results_of(experiment):
         f"results/tables/{experiment}.csv",
         f"results/figures/{experiment}-profiles.png",
         f"results/figures/{experiment}-augmentation.png",
+        *diagnostics_of(experiment),
     ]
 
 

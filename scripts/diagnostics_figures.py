@@ -1,0 +1,54 @@
+"""Step `diagnostics_figures`: a picture of one table of the step `diagnostics`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Any
+
+from scripts.lib import cli, plots
+from scripts.lib.diagnosis import figures
+
+DRAWN = {
+    "derivatives": figures.derivatives,
+    "w2": figures.w2,
+    "freezeconnect": figures.freezeconnect,
+}
+
+
+def make_figure(part: str, table: Path, output: Path) -> None:
+    """Draw a table's CSV file; the data, scale and seeds stand below.
+
+    Raises: ValueError for a table without rows.
+    """
+    with open(table, encoding="utf-8", newline="") as file:
+        texts = list(csv.DictReader(file))
+    if not texts:
+        raise ValueError(f"{table}: expected rows, received none; make the table anew")
+    rows = [{key: _value(text) for key, text in row.items()} for row in texts]
+    plots.save(figures.signed(DRAWN[part](rows), texts[0]), output)
+
+
+def _value(text: str) -> Any:
+    """Return a field as the number that it is, None if it is empty, else the text."""
+    if text == "":
+        return None
+    try:
+        return float(text) if "." in text or "e" in text else int(text)
+    except ValueError:
+        return text
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=DRAWN)
+    parser.add_argument("--table", type=Path, required=True, help="its CSV file")
+    parser.add_argument("--output", type=Path, required=True, help="written, .png")
+    args = parser.parse_args()
+    make_figure(args.part, args.table, args.output)
+
+
+if __name__ == "__main__":
+    cli.run(main)

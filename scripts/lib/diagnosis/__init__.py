@@ -1,0 +1,1 @@
+"""What the step `diagnostics` measures, and what its rules ask of it."""
