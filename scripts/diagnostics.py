@@ -67,7 +67,7 @@ def make_derivatives(task: Task) -> None:
         "beside its bound by Eqs. (5), (5a) as printed, and with the factors for the "
         "number of maps; in_max, of |In|, beside Eq. (4) likewise.",
         _BAND,
-        *derivatives.judged(rows),
+        *derivatives.judged(rows, last),
     ]
     ends = [row for row in rows if row["pass"] in (0, last)]
     _write(task, "IgNet's derivatives", derivatives, rows, notes, ends)
@@ -180,12 +180,15 @@ def _freezeconnect_notes(task: Task, rows: list[dict[str, Any]]) -> list[str]:
         "of the same round, median, low and high: the rounds' range. saves_step: yes "
         "if it is below 1 in all rounds.",
         f"score: of the part named, at the best pass of {settings['passes']} by the "
-        f"validation part; n: the first {settings['folds']} fold(s) x seeds, weights "
-        "drawn anew for each. passes_to_score: to the best validation score of portion "
+        "validation part, empty where it diverged; n: the first "
+        f"{settings['folds']} fold(s) x seeds, weights drawn anew for each. "
+        "passes_to_score: to the best validation score of portion "
         f"0, less {points} points, in at most {settings['longest']} times the passes; "
-        "reached: in how many of n; seconds_to_score = "
+        "compared: in how many of n portion 0 gave such a score, reached: in how many "
+        "of these it came there; seconds_to_score = "
         "passes x steps of a pass x step_ms; time_ratio: to portion 0, same fold and "
-        "seed (means of those that reached it). saves_time: yes if below 1 in all n.",
+        "seed (means of those that reached it). saves_time: yes if below 1 in all "
+        "compared.",
         "to_shallow: seconds_to_score over the median of the networks of at most "
         f"{settings['shallow']} layers with nothing left out. mape, accuracy in %.",
         'S0 5.5.1: freezeconnect "has made the deepest networks almost as quick to '

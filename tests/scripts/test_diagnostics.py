@@ -195,6 +195,18 @@ def test_what_is_said_on_the_orders_is_counted_from_the_rows(made):
     assert "The bounds of Eqs. (5), (5a) corrected hold in 12 of 12 rows." in text
 
 
+def test_a_training_that_diverges_ends_its_rows_and_is_named(
+    small, tmp_path, monkeypatch
+):
+    rate = {"sgd": {"learning_rate": 1e6}}
+    monkeypatch.setitem(RECIPE, "optimizer", rate)
+    rows = make(small, tmp_path, "derivatives", "months", passes=30)
+    assert 0 <= int(rows[-1]["pass"]) < 30
+    text = (tmp_path / "ignet_diagnostics.md").read_text("utf-8")
+    ended = int(rows[-1]["pass"]) + 1
+    assert f"Diverged at the recipe's rate: months (seed 0) in pass {ended}." in text
+
+
 def test_too_few_batches(small):
     with pytest.raises(ValueError, match="expected 99 batches of 8 in the training"):
         case(small).batches(0, 0, 99)
@@ -312,7 +324,7 @@ def test_time_is_passes_times_steps_and_saves_only_if_always_below():
         ],
     }
     row = freezeconnect.learning_of(fake, half, times, runs, tolerance=0.5)
-    assert row["reached"] == row["n"] == 2
+    assert row["reached"] == row["compared"] == row["n"] == 2
     assert row["passes_to_score"] == 3.5
     # 4 passes of 100 steps of 9 ms against 3 of 10 ms, and 3 against 3.
     assert row["seconds_to_score"] == pytest.approx((3.6 + 2.7) / 2)
@@ -324,6 +336,11 @@ def test_time_is_passes_times_steps_and_saves_only_if_always_below():
     runs[half][0] = freezeconnect.Learning([9, 4.1], 4.0, 100)
     row = freezeconnect.learning_of(fake, half, times, runs, tolerance=0.5)
     assert row["saves_time"] == "yes"
+    # Where portion 0 diverged there is nothing to compare with.
+    runs[none] = [freezeconnect.Learning([], None, 100)] * 2
+    row = freezeconnect.learning_of(fake, half, times, runs, tolerance=0.5)
+    assert (row["n"], row["compared"], row["reached"]) == (2, 0, 0)
+    assert "saves_time" not in row
 
 
 def test_the_best_of_the_first_passes_is_scored_whatever_comes_later(small):

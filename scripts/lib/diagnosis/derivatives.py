@@ -7,10 +7,12 @@ samples." A row's `to_start` and its `der_w_low`, `der_w_high` are there to judg
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import engine
 from engine.diagnostics import bounds, mav
 from scripts.lib.diagnosis.cases import Case
 
@@ -42,7 +44,10 @@ _BOUNDS = (
 def follow(
     case: Case, seed: int, *, passes: int, batches: int
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return rows (pass, layer) of one training on fold 0, and the text of Fig. 4."""
+    """Return rows (pass, layer) of one training on fold 0, and the text of Fig. 4.
+
+    Where it diverges the rows end.
+    """
     looked_at = case.batches(seed, 0, batches)
     network = case.network(seed, 0)
     start, text = _look(network, looked_at, 0)
@@ -54,7 +59,8 @@ def follow(
         rows.extend(entry | {"score": row["validation_score"]} for entry in found)
         texts.append(f"After pass {row['pass']}\n\n{text}")
 
-    case.fit(case.trainer(network, seed, 0), 0, passes, after_pass)
+    with contextlib.suppress(engine.NumericsError):
+        case.fit(case.trainer(network, seed, 0), 0, passes, after_pass)
     for row in rows:
         at_start = begin[row["name"]]
         row["to_start"] = row["der_w"] / at_start if at_start else None
@@ -91,14 +97,26 @@ def _held(value: float, bound: float) -> str:
     return "holds" if value <= bound * (1 + 1e-5) else "fails"
 
 
+def _diverged(rows: Sequence[Mapping], ends: Sequence[Mapping]) -> Iterator[str]:
+    """Yield which trainings did not come to the last pass, and how far they came."""
+    came = {(row["variant"], row["seed"]): row["pass"] for row in rows}
+    there = {(row["variant"], row["seed"]) for row in ends}
+    lost = [
+        f"{variant} (seed {seed}) in pass {number + 1}"
+        for (variant, seed), number in came.items()
+        if (variant, seed) not in there
+    ]
+    if lost:
+        yield f"Diverged at the recipe's rate: {', '.join(lost)}."
+
+
 def _factor(ratio: float | None) -> float:
     """Return by what factor a value has changed, either way."""
     return max(ratio, 1 / ratio) if ratio else math.inf
 
 
-def judged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what the rows say on S0's sentences, in words."""
-    last = max(row["pass"] for row in rows)
+def judged(rows: Sequence[Mapping[str, Any]], last: int) -> Iterator[str]:
+    """Yield what the rows say on S0's sentences, in words; last: the last pass."""
     ends = [row for row in rows if row["pass"] == last]
     starts = [row for row in rows if row["pass"] == 0]
     counts = {
@@ -107,15 +125,9 @@ def judged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     }
     told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
     yield f"At the start, of {len(starts)} layers: {told}."
-    change = [_factor(row["to_start"]) for row in ends]
-    kept = sum(c <= _ORDER for c in change)
-    most = ends[change.index(max(change))]
-    yield (
-        f"After pass {last}, {kept} of {len(ends)} layers have a der_w within a factor "
-        f"of {_ORDER:g} of that at the start; the largest change is "
-        f"×{most['to_start'] or 0:.3g} ({most['variant']}, {most['name']}). S0 5.4.2: "
-        'orders "do not significantly change".'
-    )
+    yield from _diverged(rows, ends)
+    if ends:
+        yield _kept(ends, last)
     spreads = [
         row["der_w_high"] / row["der_w_low"] if row["der_w_low"] else math.inf
         for row in starts
@@ -128,8 +140,23 @@ def judged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         f"×{max(spreads):.3g} ({widest['variant']}, {widest['name']}). S0 5.4.2: nor "
         'do they "greatly depend on the variety of input samples".'
     )
+    within = sum(_held(row["in_max"], row["in_printed"]) == "holds" for row in rows)
+    yield f"The bound of Eq. (4) as printed holds in {within} of {len(rows)} rows."
     for key, name in (("printed", "as printed"), ("corrected", "corrected")):
         held = sum(row[key] == "holds" for row in rows)
         yield (
             f"The bounds of Eqs. (5), (5a) {name} hold in {held} of {len(rows)} rows."
         )
+
+
+def _kept(ends: Sequence[Mapping[str, Any]], last: int) -> str:
+    """Say in how many layers the order is that of the start."""
+    change = [_factor(row["to_start"]) for row in ends]
+    kept = sum(c <= _ORDER for c in change)
+    most = ends[change.index(max(change))]
+    return (
+        f"After pass {last}, {kept} of {len(ends)} layers have a der_w within a factor "
+        f"of {_ORDER:g} of that at the start; the largest change is "
+        f"×{most['to_start'] or 0:.3g} ({most['variant']}, {most['name']}). S0 5.4.2: "
+        'orders "do not significantly change".'
+    )

@@ -220,7 +220,7 @@ def _ways(axis: plt.Axes, rows: Sequence[Mapping[str, Any]], learning: bool) -> 
             if learning:
                 if row.get("time_ratio"):
                     axis.plot(x, row["time_ratio"], "o", **look)
-                if row.get("reached", row.get("n")) != row.get("n"):
+                if row.get("reached") != row.get("compared"):
                     axis.plot(x, _NEVER, "x", **look)
                 continue
             value, low, high = (row[f"step_{k}"] for k in ("ratio", "low", "high"))

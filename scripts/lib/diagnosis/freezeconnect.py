@@ -20,7 +20,7 @@ from scripts.lib.diagnosis.cases import Case, better
 COLUMNS = (
     "variant", "depth", "kind", "portion", "protocol", "step_ms", "clock", "rounds",
     "step_ratio", "step_low", "step_high", "saves_step", "score_metric", "part",
-    "score", "sd", "n", "diverged", "reached", "passes", "passes_to_score",
+    "score", "sd", "n", "diverged", "compared", "reached", "passes", "passes_to_score",
     "seconds_to_score", "time_ratio", "to_shallow", "saves_time",
 )  # fmt: skip
 SHOWN = tuple(c for c in COLUMNS if c not in ("clock", "rounds", "score_metric"))
@@ -196,10 +196,12 @@ def learning_of(
     if way not in runs:
         return {}
     sign = 1 if case.metric == "mape" else -1
+    compared = 0
     found: dict[str, list] = {"seconds": [], "passes": [], "ratio": []}
     for mine, plain in zip(runs[way], runs[NOTHING], strict=True):
-        if not plain.scores:
+        if not plain.scores:  # it diverged in its first pass
             continue
+        compared += 1
         target = better(case.metric)(plain.scores) + sign * tolerance
         took, took_plain = (
             passes_to(run.scores, target, case.metric) for run in (mine, plain)
@@ -219,14 +221,15 @@ def learning_of(
         "sd": sd,
         "n": len(runs[way]),
         "diverged": len(runs[way]) - len(reported),
+        "compared": compared,
         "reached": len(reached),
     }
     if reached:
         row["passes_to_score"] = middle.mean(p for p in found["passes"] if p)
         row["seconds_to_score"] = middle.mean(found["seconds"])
         row["time_ratio"] = middle.mean(reached)
-    if way != NOTHING:
-        everyone = [*reached, *[float("inf")] * (len(runs[way]) - len(reached))]
+    if way != NOTHING and compared:
+        everyone = [*reached, *[float("inf")] * (compared - len(reached))]
         row["saves_time"] = _all_below_one(everyone)
     return row
 
@@ -275,7 +278,8 @@ def judged(
             f"variant and portion; the ratio to portion 0 is {min(medians):.2f} ... "
             f"{max(medians):.2f}."
         )
-    learned = [row for row in frozen if row.get("n")]
+    learned = [row for row in frozen if row.get("compared")]
+    yield from _stability(rows)
     if learned:
         saving = sum(row["saves_time"] == "yes" for row in learned)
         never = sum(not row["reached"] for row in learned)
@@ -302,6 +306,20 @@ def judged(
             )
 
 
+def _stability(rows: Sequence[Mapping]) -> Iterator[str]:
+    """Yield how many trainings diverged, of each kind, if any did."""
+    counts = {
+        kind: (
+            sum(row["diverged"] for row in rows if row["kind"] == kind and "n" in row),
+            sum(row["n"] for row in rows if row["kind"] == kind and "n" in row),
+        )
+        for kind in (NOTHING[0], *KINDS)
+    }
+    if any(diverged for diverged, _ in counts.values()):
+        told = ", ".join(f"{kind} {d} of {n}" for kind, (d, n) in counts.items() if n)
+        yield f"Trainings that diverged within the passes: {told}."
+
+
 def _changes(learned: Sequence[Mapping], rows: Sequence[Mapping]) -> Iterator[str]:
     """Yield by how many points freezeconnect changes the reported score."""
     plain = {
@@ -312,7 +330,7 @@ def _changes(learned: Sequence[Mapping], rows: Sequence[Mapping]) -> Iterator[st
     change: dict[tuple, list[float]] = {}
     for row in learned:
         before = plain.get((row["variant"], row["protocol"]))
-        if before is not None and row["score"] is not None:
+        if before is not None and row.get("score") is not None:
             group = row["score_metric"], row["protocol"], row["part"]
             change.setdefault(group, []).append(row["score"] - before)
     for (metric, protocol, part), points in change.items():
