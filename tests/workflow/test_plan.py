@@ -16,29 +16,36 @@ from scripts.lib.schema import read_yaml
 from .conftest import ROOT
 
 
-def expected_trainings(scale: str) -> dict[str, int]:
-    """Trainings of each experiment on the embedded data, counted from config/ alone."""
-    found = {}
+def expected_trainings(scale: str) -> tuple[dict[str, int], set[str]]:
+    """Trainings of each experiment on the embedded data, and the copies they need.
+
+    Counted from config/ alone.
+    """
+    found, copies = {}, set()
     for path in (ROOT / "config/experiments").glob("*.yaml"):
         experiment = read_yaml(path, path.name)
         if experiment["kind"] == "training":
             patterns = experiment["scales"][scale].get("variants", ["*"])
+            variants = overlays.variants(experiment)
             run = [
                 name
-                for name in overlays.variants(experiment)
+                for name in variants
                 if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
             ]
             under = experiment["scales"][scale].get(
                 "protocols", experiment["protocols"]
             )
             found[path.stem] = len(run) * len(under)
-    return found
+            own = experiment["augmentation"]
+            copies |= {variants[name].get("augmentation", own) for name in run}
+            copies.add(own)  # its augmentation is shown as a sheet
+    return found, copies
 
 
 @pytest.mark.parametrize("scale", ["smoke", "demo", "paper"])
 def test_one_training_for_each_variant_and_protocol(project, scale):
     plan = project.plan("--config", f"scale={scale}")
-    trainings = expected_trainings(scale)
+    trainings, copies = expected_trainings(scale)
     assert plan.counts["train"] == plan.counts["evaluate"] == sum(trainings.values())
     for name, number in trainings.items():
         assert sum(job.startswith(f"train {name} ") for job in plan.jobs) == number
@@ -46,11 +53,11 @@ def test_one_training_for_each_variant_and_protocol(project, scale):
     once = ("fetch_embedded_drawings", "labels", "images", "learn_xor", "leak")
     for rule in (*once, "summary", "report"):
         assert plan.counts[rule] == 1, rule
-    assert plan.counts["augment"] == 2
+    assert plan.counts["augment"] == len(copies)
 
 
 def test_the_augmentations_and_folds_that_are_needed_are_made_once(project):
-    plan = project.plan("--config", "scale=smoke", "--", "ignet")
+    plan = project.plan("--config", "scale=smoke", "experiments=ignet", "--", "ignet")
     assert plan.counts["augment"] == 1
     assert plan.counts["folds"] == 2
     # two targets under two protocols, whatever the depth
