@@ -80,7 +80,11 @@ def make_tuning(task: Task) -> None:
         case = task.case(entry, settings["protocol"])
         for seed in task.seeds:
             found = tuning.restart(
-                case, seed, restarts=settings["restarts"], passes=settings["passes"]
+                case,
+                seed,
+                restarts=settings["restarts"],
+                passes=settings["passes"],
+                rate_factors=settings["rate_factors"],
             )
             about_it = {"protocol": case.protocol, "passes": settings["passes"]}
             rows += [row | about_it for row in found]
@@ -89,9 +93,10 @@ def make_tuning(task: Task) -> None:
         *task.notes,
         f"At most {settings['restarts']} restarts; der_w of the first batch. score: "
         f"the best on the validation part of fold 0, protocol {settings['protocol']}, "
-        f"in {settings['passes']} passes at the recipe's rate, with the ranges of the "
-        "model's file and with the tuned ones; empty where it diverged. mape and "
-        "accuracy in %.",
+        f"in {settings['passes']} passes, with the ranges of the model's file and with "
+        "the tuned ones, each at the best of the rates "
+        f"{', '.join(map(str, settings['rate_factors']))} times the recipe's, which "
+        "stands beside; empty where all diverged. mape and accuracy in %.",
         _BAND,
         *tuning.judged(rows),
     ]

@@ -35,7 +35,12 @@ TARGETS = {
 }
 SETTINGS = {
     "derivatives": {"protocol": "paper", "passes": 2, "batches": 3},
-    "tuning": {"protocol": "paper", "restarts": 20, "passes": 1},
+    "tuning": {
+        "protocol": "paper",
+        "restarts": 20,
+        "passes": 1,
+        "rate_factors": [0.1, 1, 1e9],
+    },
     "w2": {
         "variant": "months",
         "protocol": "paper",
@@ -226,6 +231,20 @@ def test_tuned_ranges_bring_all_layers_into_the_band(made):
         assert 0.01 <= float(row["der_w_after"]) <= 0.1
 
 
+def test_each_side_is_scored_at_the_best_of_its_rates(small, made):
+    one, rows = case(small), made.rows["tuning"]
+    row = next(row for row in rows if row["variant"] == "months")
+    scores = {}
+    for rate in (0.0001, 0.001):
+        network = one.network(0, 0)
+        (history,) = one.fit(one.trainer(network, 0, 0, rate), 0, 1)
+        scores[rate] = history["validation_score"]
+    best = min(scores, key=scores.get)
+    assert row["rate_before"] == f"{best:g}"
+    assert row["score_before"] == f"{scores[best]:.6g}"
+    assert row["rate_after"] in ("0.0001", "0.001")
+
+
 def test_the_layer_that_cannot_be_brought_in_is_named(small, tmp_path):
     rows = make(small, tmp_path, "tuning", "months", restarts=0)
     assert {row["outcome"] for row in rows} == {"not in the band: conv1, dense1"}
@@ -401,7 +420,7 @@ WHERE = "config/experiments/ignet_diagnostics.yaml"
     ("path", "value", "expected"),
     [
         ("experiment", "ignett", "received 'ignett' (did you mean 'ignet'?)"),
-        ("derivatives.variants", ["depth9"], "derivatives (scale smoke): variant: exp"),
+        ("derivatives.variants", ["depth9"], "derivatives (scale demo): variant: expe"),
         ("w2.protocol", "papr", "received 'papr' (did you mean 'paper'?)"),
         ("w2.raised", "W", "w2.raised: expected one of W1, W2, received 'W'"),
         (
