@@ -37,6 +37,7 @@ include: "workflow/rules/xor.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/keras_peer.smk"
 include: "workflow/rules/benchmark.smk"
 
 

@@ -1,10 +1,15 @@
-"""Step `evaluate`: score trained networks. The only step that reads the test part."""
+"""Step `evaluate`: score trained networks, the test part too.
+
+No other step reads the test part of what was trained, but for `keras_peer`, after Keras
+has chosen its pass.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,27 +35,43 @@ def evaluate(args: argparse.Namespace) -> None:
     for fold in range(len(samples.folds.folds)):
         folder = fold_folder(args.folder, fold)
         network = engine.load(folder / "model.npz", device=device)
-        parts, predictions = {}, []
-        for name in ("validation", "test"):
-            part = samples.part(fold, name)
-            loss, outputs = network.evaluate(part.x, part.t)
-            rows = _scores(samples, part, outputs)
-            parts[name] = {"loss": loss, **scores.summed(rows, part.children)}
-            predictions += _predictions(samples, name, part, outputs)
-        write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, predictions)
-        write_json(
-            folder / "metrics.json",
-            {
-                **{key: task[key] for key in ("experiment", "variant")},
-                "protocol": task["protocol"]["id"],
-                "seed": args.seed,
-                "fold": fold,
-                "metric": "accuracy" if samples.classes else "mape",
-                "reported": task["protocol"]["reported"],
-                "classes": len(samples.classes),
-                "parts": parts,
-            },
-        )
+        write_scores(folder, task, samples, args.seed, fold, network.evaluate)
+
+
+def write_scores(
+    folder: Path,
+    task: Mapping[str, Any],
+    samples: Samples,
+    seed: int,
+    fold: int,
+    evaluated: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]],
+) -> None:
+    """Write metrics.json and predictions.csv of one fold.
+
+    evaluated(x, t) gives the loss and the outputs of what was trained, (n, 1) values or
+    (n, K) numbers of which the largest is the class.
+    """
+    parts, predictions = {}, []
+    for name in ("validation", "test"):
+        part = samples.part(fold, name)
+        loss, outputs = evaluated(part.x, part.t)
+        rows = _scores(samples, part, outputs)
+        parts[name] = {"loss": loss, **scores.summed(rows, part.children)}
+        predictions += _predictions(samples, name, part, outputs)
+    write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, predictions)
+    write_json(
+        folder / "metrics.json",
+        {
+            **{key: task[key] for key in ("experiment", "variant")},
+            "protocol": task["protocol"]["id"],
+            "seed": seed,
+            "fold": fold,
+            "metric": "accuracy" if samples.classes else "mape",
+            "reported": task["protocol"]["reported"],
+            "classes": len(samples.classes),
+            "parts": parts,
+        },
+    )
 
 
 def _scores(samples: Samples, part: Part, outputs: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def make_table(args: argparse.Namespace) -> None:
     source = read_json(args.source)
     rows, shown = [], []
     for variant in experiment["variants"]:
-        common = _common(experiment, variant, source)
+        common = common_columns(experiment, variant, source)
         if variant["why_not"]:
             row = {**common, "note": f"not run: {variant['why_not']}"}
             rows.append(row)
@@ -89,7 +89,7 @@ def make_table(args: argparse.Namespace) -> None:
             continue
         common["classes"] = _count_classes(args.labels, variant)
         for protocol in experiment["protocols"]:
-            about = {**common, "protocol": protocol["id"], **_leaks(protocol)}
+            about = {**common, "protocol": protocol["id"], **leak_columns(protocol)}
             found = list(runs.fold_folders(args.runs, experiment, variant, protocol))
             own = {**about, **_scores(protocol, found)}
             asked = experiment["baselines"]
@@ -105,32 +105,13 @@ def make_table(args: argparse.Namespace) -> None:
 
 def notes(experiment: Mapping, source: Mapping) -> list[str]:
     """Return what must stand beside every number of a table."""
-    told = f"Data: {source['title']} ({source['dataset']}, {source['status']})."
-    if source["status"] == "stand-in":
-        told += (
-            f" These are generated drawings, not the {source['stands_in_for']} "
-            "drawings of the document: no number here is a reproduction."
-        )
     listed = [
-        told,
+        about_data(source),
         f"Scale: {experiment['scale']}; seeds: {_seeds(experiment)}; n counts folds × "
         "seeds; ours is their mean, sd their standard deviation (n - 1); interval: "
         "95 %, by bootstrap over the children (other children, the same trainings).",
     ]
-    for p in experiment["protocols"]:
-        what = (
-            "LEAKS: copies of one drawing stand on both sides of the split"
-            if p["leaks"]
-            else f"no {p['unit']} stands on two sides, only the training side is "
-            "enlarged"
-        )
-        if p["labels"] == "shuffled":
-            what += "; the labels are SHUFFLED over the drawings"
-        listed.append(
-            f"Protocol {p['id']}: {p['title']}; {p['k']} folds, weights {p['weights']}"
-            f"{_DEPENDENT if p['weights'] == 'carried' else ''}; {what}; reported is "
-            f"the {p['reported']} part."
-        )
+    listed += [about_protocol(protocol) for protocol in experiment["protocols"]]
     if any(p["weights"] == "carried" for p in experiment["protocols"]):
         listed.append(
             "last: the score after the last fold, mean over the seeds, where weights "
@@ -152,11 +133,43 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
     return listed
 
 
+def about_data(source: Mapping) -> str:
+    """Return what a table says of its data: real drawings or a stand-in."""
+    told = f"Data: {source['title']} ({source['dataset']}, {source['status']})."
+    if source["status"] == "stand-in":
+        told += (
+            f" These are generated drawings, not the {source['stands_in_for']} "
+            "drawings of the document: no number here is a reproduction."
+        )
+    return told
+
+
+def about_protocol(protocol: Mapping) -> str:
+    """Return what a table says of a protocol: folds, leak, weights, labels, part."""
+    what = (
+        "LEAKS: copies of one drawing stand on both sides of the split"
+        if protocol["leaks"]
+        else f"no {protocol['unit']} stands on two sides, only the training side is "
+        "enlarged"
+    )
+    if protocol["labels"] == "shuffled":
+        what += "; the labels are SHUFFLED over the drawings"
+    dependent = _DEPENDENT if protocol["weights"] == "carried" else ""
+    return (
+        f"Protocol {protocol['id']}: {protocol['title']}; {protocol['k']} folds, "
+        f"weights {protocol['weights']}{dependent}; {what}; reported is the "
+        f"{protocol['reported']} part."
+    )
+
+
 def _seeds(experiment: Mapping) -> str:
     return " ".join(map(str, experiment["seeds"]))
 
 
-def _common(experiment: Mapping, variant: Mapping, source: Mapping) -> dict[str, Any]:
+def common_columns(
+    experiment: Mapping, variant: Mapping, source: Mapping
+) -> dict[str, Any]:
+    """Return the columns that say what was run, on what, and what was published."""
     published = variant["published"] or {}
     sign = {"=": ""}.get(published.get("relation"), published.get("relation", ""))
     return {
@@ -175,7 +188,8 @@ def _common(experiment: Mapping, variant: Mapping, source: Mapping) -> dict[str,
     }
 
 
-def _leaks(protocol: Mapping) -> dict[str, str]:
+def leak_columns(protocol: Mapping) -> dict[str, str]:
+    """Return the columns that say whether a protocol leaks, and what it scores."""
     return {
         "leaks": "yes" if protocol["leaks"] else "no",
         "part": protocol["reported"],

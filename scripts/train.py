@@ -58,27 +58,17 @@ def _train_fold(
     before: engine.Network | None,
 ) -> engine.Network:
     """Return the network of one fold, and write its files; before: whose weights."""
-    recipe = task["recipe"]
     learned, held_out = (samples.part(fold, p) for p in ("train", "validation"))
-    # Each fold of each seed has its own numbers.
-    seed = 1000 * args.seed + fold
-    spec = load_model(args.model, samples.outputs, task["loss"], task["options"])
-    network = engine.Network.from_spec(spec, device=device, seed=seed)
-    if before is not None:
-        network.set_parameters(before.parameters())
-    full = recipe["batch_size"] == "full"
-    batch = len(learned.ids) if full else recipe["batch_size"]
-    trainer = engine.Trainer(network, recipe["optimizer"], batch, seed=seed)
+    rows = len(learned.ids)
+    trainer = make_trainer(args, task, samples, device, fold, rows, before)
+    network = trainer.network
     history = _fit(
         trainer,
         (learned.x, learned.t),
         (held_out.x, held_out.t),
-        passes=recipe["passes"],
-        tolerance=recipe["tolerance"],
         checkpoint=_checkpoint(args, fold),
         on_epoch=_reporter(task, args, fold, samples),
-        score=score_of(task),
-        score_better="lower" if samples.regression else "higher",
+        **fit_settings(task),
     )
     folder = fold_folder(args.folder, fold)
     write_csv(folder / "history.csv", HISTORY_COLUMNS, history.rows)
@@ -98,6 +88,42 @@ def _train_fold(
         },
     )
     return network
+
+
+def make_trainer(
+    args: argparse.Namespace,
+    task: Mapping[str, Any],
+    samples: Samples,
+    device: engine.Device | str,
+    fold: int,
+    rows: int,
+    before: engine.Network | None,
+) -> engine.Trainer:
+    """Return what learns one fold of so many rows; before: whose weights it takes."""
+    # Each fold of each seed has its own numbers.
+    seed = 1000 * args.seed + fold
+    spec = load_model(args.model, samples.outputs, task["loss"], task["options"])
+    network = engine.Network.from_spec(spec, device=device, seed=seed)
+    if before is not None:
+        network.set_parameters(before.parameters())
+    recipe = task["recipe"]
+    batch = batch_size(recipe, rows)
+    return engine.Trainer(network, recipe["optimizer"], batch, seed=seed)
+
+
+def batch_size(recipe: Mapping[str, Any], rows: int) -> int:
+    """Return the samples of a step, of so many rows: all of them if it says full."""
+    return rows if recipe["batch_size"] == "full" else recipe["batch_size"]
+
+
+def fit_settings(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how `Trainer.fit` chooses the best pass, and when it stops."""
+    return {
+        "passes": task["recipe"]["passes"],
+        "tolerance": task["recipe"]["tolerance"],
+        "score": score_of(task),
+        "score_better": "lower" if task["task"] == "regression" else "higher",
+    }
 
 
 def _checkpoint(args: argparse.Namespace, fold: int) -> Path:

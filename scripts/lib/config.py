@@ -190,6 +190,13 @@ def _all_problems(configs: Configs) -> Iterator[str]:
             where = f"config/experiments/{name}.yaml"
             yield from _unknown([experiment["model"]], configs.models, where, "model")
 
+    compared = [n for n, e in configs.experiments.items() if "keras_peer" in e]
+    if len(compared) > 1:
+        yield (
+            f"config/experiments/{compared[1]}.yaml: keras_peer: expected in one "
+            f"experiment alone, for there is one table; {compared[0]} has it, too"
+        )
+
 
 def _engine_problems(read: Callable, value: Any, where: str) -> Iterator[str]:
     """Yield what the engine says when it reads a part of the configuration."""
@@ -269,6 +276,8 @@ def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterat
         )
     for variant in config["variants"]:
         yield from _variant_problems(where, config, variant, configs)
+    for key, names in config.get("keras_peer", {}).items():
+        yield from _unknown(names, config[key], where, f"keras_peer.{key}")
     for scale in _SCALES:
         run = config["scales"][scale].get("protocols", ())
         yield from _unknown(

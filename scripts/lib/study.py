@@ -82,6 +82,21 @@ class Study:
             for protocol in self.protocols_of(experiment)
         ]
 
+    @property
+    def beside_keras(self) -> str | None:
+        """Return the experiment of which Keras learns something too, if it is run."""
+        asked = [n for n in self.trained if "keras_peer" in self.experiments[n]]
+        return next((n for n in asked if self.keras_runs_of(n)), None)
+
+    def keras_runs_of(self, experiment: str) -> list[tuple[str, str]]:
+        """Return the (variant, protocol) pairs that Keras learns too."""
+        asked = self.experiments[experiment]["keras_peer"]
+        return [
+            (variant, protocol)
+            for variant, protocol in self.runs_of(experiment)
+            if variant in asked["variants"] and protocol in asked["protocols"]
+        ]
+
     def protocols_of(self, experiment: str) -> list[str]:
         """Return the protocols that an experiment is run under at the scale."""
         config = self.experiments[experiment]
@@ -252,6 +267,7 @@ class Study:
                 "augmentation": config["augmentation"],
                 "baselines": config.get("baselines", True),
                 "dataset": self.dataset_of(experiment),
+                "keras_peer": config.get("keras_peer"),
                 "protocols": [
                     {"id": p, "k": self.folds_of(p), **self.protocols[p]}
                     for p in self.protocols_of(experiment)

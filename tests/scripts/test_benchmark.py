@@ -17,7 +17,7 @@ import yaml
 
 import engine
 from scripts import benchmark, scaling
-from scripts.lib import plots
+from scripts.lib import packages, plots
 from scripts.lib.speed import counts, measure, rounds
 from scripts.lib.speed.learning import make_data, to_the_same_score
 from scripts.lib.speed.works import choose, read_benchmarks, read_works
@@ -200,13 +200,13 @@ def test_pytorch_is_given_the_same_network(name):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras's own
 @pytest.mark.parametrize("name", ["ignet2-keras", "keras-style-keras"])
 def test_keras_is_given_the_same_network(name):
-    keras_side = pytest.importorskip(
-        "scripts.lib.speed.keras_side", reason="make compare brings Keras"
+    keras_models = pytest.importorskip(
+        "scripts.lib.keras_models", reason="make compare brings Keras"
     )
     network = engine.Network.from_spec(WORKS[name].spec, device="threads")
     x = WORKS[name].data()[0][:5]
-    model = keras_side.build(network)
-    keras_side.set_parameters(model, network)
+    model = keras_models.build(network)
+    keras_models.set_parameters(model, network)
     theirs = model.predict(np.moveaxis(x, 1, -1), verbose=0)
     np.testing.assert_allclose(network.predict(x), theirs, rtol=2e-3, atol=2e-4)
 
@@ -270,7 +270,7 @@ def bench() -> measure.Bench:
 
 
 def test_what_is_not_installed_is_said(monkeypatch):
-    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     notes = []
     assert bench().peers(WORKS["vgg08"], notes) == ()
     assert notes == ["no torch here: `make .venv/compare` installs it"]
@@ -287,7 +287,7 @@ def test_a_peer_that_fails_is_left_out_and_ours_is_not(monkeypatch):
                 raise rounds.SideError(f"{self.label}: no C++ compiler")
 
     monkeypatch.setattr(measure, "Side", Broken)
-    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: name)
     sides, notes = bench().sides(WORKS["vgg08"])
     assert [side.label for side in sides] == ["opencl"]
     assert notes == ["left out: torch-eager: no C++ compiler"]

@@ -42,7 +42,7 @@ class Result:
     @property
     def rules(self) -> set[str]:
         """Rules with something to do, without those that only name targets."""
-        targets = {"all", "results", "ignet", "keras_baseline", "xor"}
+        targets = {"all", "results", "ignet", "keras_baseline", "keras_peer", "xor"}
         return set(self.counts) - targets
 
     @property

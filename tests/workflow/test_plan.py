@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scripts.lib import overlays
+from scripts.lib import overlays, packages
 from scripts.lib.schema import read_yaml
 
 from .conftest import ROOT
@@ -84,6 +84,21 @@ def test_targets(project):
     assert "report" not in ignet.rules
     assert project.plan(*smoke, "report").rules == project.plan(*smoke, "all").rules
     assert project.plan(*smoke, "results/tables/xor.tex").rules == {"learn_xor"}
+
+
+def test_keras_learns_what_the_data_record_if_it_is_asked_to(project):
+    demo = ("--config", "scale=demo")
+    assert not any("Keras" in job for job in project.plan(*demo).jobs)
+    if packages.missing(*packages.KERAS):
+        result = project.run("--dry-run", *demo, "--", "keras_peer")
+        assert result.code == 1
+        assert "`make .venv/compare` installs it" in result.output
+        return
+    plan = project.plan(*demo, "--", "keras_peer")
+    # three targets under two protocols
+    assert plan.counts["keras_peer"] - 1 == plan.counts["train"] == 6
+    learned = [job for job in plan.jobs if job.startswith("let Keras learn ")]
+    assert sum("age_category under by-child" in job for job in learned) == 1
 
 
 def test_all_folds_of_a_training_are_one_job(project):

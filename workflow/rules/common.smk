@@ -10,7 +10,7 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.lib import datasets, embedded, provenance
+from scripts.lib import datasets, embedded, packages, provenance
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
 
@@ -53,6 +53,8 @@ DIAGNOSTICS = {
     "w2": ["tables/ignet_w2.csv", "figures/ignet_w2.png"],
     "freezeconnect": ["tables/freezeconnect.csv", "figures/freezeconnect.png"],
 }
+# The same trainings by Keras.
+KERAS_RUN = "results/runs/keras_peer/{experiment}/{variant}/{protocol}/seed{seed}"
 
 
 wildcard_constraints:
@@ -102,9 +104,14 @@ def braced_of(wildcards):
     return STUDY.digest_files(Path(folder_of(wildcards)), braced)
 
 
+def data_folder(experiment):
+    """Where the files of the data set lie that an experiment runs on."""
+    return f"results/data/{STUDY.dataset_of(experiment)}"
+
+
 def data_of(name):
     """An input function: a file of the data set that the job's experiment runs on."""
-    return lambda wc: f"results/data/{STUDY.dataset_of(wc.experiment)}/{name}"
+    return lambda wc: f"{data_folder(wc.experiment)}/{name}"
 
 
 def augmented_of(wildcards):
@@ -113,19 +120,18 @@ def augmented_of(wildcards):
     variant = experiment["variants"].get(
         getattr(wildcards, "variant", None), experiment
     )
-    folder = f"results/data/{STUDY.dataset_of(wildcards.experiment)}"
+    folder = data_folder(wildcards.experiment)
     return f"{folder}/augmented/{variant['augmentation']}.npz"
 
 
 def folds_of(wildcards):
-    folder = f"results/data/{STUDY.dataset_of(wildcards.experiment)}"
-    return f"{folder}/folds/{wildcards.protocol}.json"
+    return f"{data_folder(wildcards.experiment)}/folds/{wildcards.protocol}.json"
 
 
 def audit_file(experiment, variant, protocol):
     """The leak audit of a variant's copies, dealt by a protocol."""
     augmentation = STUDY.variant(experiment, variant)["augmentation"]
-    folder = f"results/data/{STUDY.dataset_of(experiment)}/audit"
+    folder = f"{data_folder(experiment)}/audit"
     return f"{folder}/{augmentation}/{protocol}.json"
 
 
@@ -166,21 +172,36 @@ def label_sources(wildcards):
     return files
 
 
-def of_all_folds(name, folds):
+def of_all_folds(name, folds, run=RUN):
     """The file `name` of each of so many folds of one training."""
-    return [f"{RUN}/fold{j}/{name}" for j in range(folds)]
+    return [f"{run}/fold{j}/{name}" for j in range(folds)]
 
 
 def trainings_of(experiment, name):
     """The file `name` of every training of an experiment."""
+    return _files_of(experiment, STUDY.runs_of(experiment), name, RUN)
+
+
+def keras_runs_of(experiment, name, run):
+    """The same of those that Keras learns too; run: RUN (ours) or KERAS_RUN."""
+    return _files_of(experiment, STUDY.keras_runs_of(experiment), name, run)
+
+
+def _files_of(experiment, pairs, name, run):
     return [
         path.format(
             experiment=experiment, variant=variant, protocol=protocol, seed=seed
         )
-        for variant, protocol in STUDY.runs_of(experiment)
+        for variant, protocol in pairs
         for seed in STUDY.seeds
-        for path in of_all_folds(name, STUDY.folds_of(protocol))
+        for path in of_all_folds(name, STUDY.folds_of(protocol), run)
     ]
+
+
+def needs_keras(wildcards):
+    """No file, but an error before the first job where Keras is not installed."""
+    packages.require_keras()
+    return []
 
 
 def task_of(*keys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import statistics
@@ -14,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scripts.lib import packages
 from scripts.lib.speed import counts, startup
 from scripts.lib.speed.learning import to_the_same_score
 from scripts.lib.speed.rounds import ROUNDS, Side, SideError, Turns, Watch, take_turns
@@ -112,12 +112,10 @@ class Bench:
     def peers(self, work: Work, notes: list[str]) -> tuple[str, ...]:
         """Return the sides to compare with; note the package that is missing."""
         names = {"torch": self.torch, "keras": ("keras-fit",)}.get(work.against, ())
-        for package in ("torch", "keras") if names else ():
-            if importlib.util.find_spec(package) is None:
-                notes.append(f"no {package} here: `make .venv/compare` installs it")
-                return ()
-            if package == work.against:
-                break
+        needed = {"torch": packages.TORCH, "keras": packages.KERAS}
+        if said := packages.missing(*needed.get(work.against, ())):
+            notes.append(said)
+            return ()
         return names
 
     def _memory(self, work: Work) -> Found:

@@ -1,0 +1,165 @@
+"""Two sides that learn the same folds in turns: our engine, and Keras's `fit`.
+
+The same on both: network, initial values, optimiser and its settings, rows, targets,
+batch size, passes, and the rule by which a pass is chosen. Each side's own: the order
+of the rows, the masks of dropout, the order of sums, and where Adam adds ε (see
+keras_models).
+
+Importing this needs Keras; `packages.require_keras` says how to get it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+import engine
+from scripts.lib import keras_models
+from scripts.lib.samples import Part, Samples
+from scripts.lib.speed.clock import Clock
+from scripts.lib.speed.learning import Pass
+from scripts.train import batch_size, fit_settings, make_trainer
+
+
+class Side:
+    """One side: learns fold after fold; carries weights if the protocol says so."""
+
+    name: str
+
+    def __init__(
+        self, args: argparse.Namespace, task: Mapping[str, Any], samples: Samples
+    ):
+        self.args, self.task, self.samples = args, task, samples
+        self.carried = task["protocol"]["weights"] == "carried"
+        self.learned: Any = None  # what the fold before ended with
+
+    def warm(self, fold: int, train: Part, validation: Part) -> None:
+        """Learn some rows for one pass and forget it: what is compiled is compiled.
+
+        A whole batch and one as large as the pass's last.
+        """
+        batch = batch_size(self.task["recipe"], len(train.x))
+        rows = slice(batch + len(train.x) % batch)
+        few = replace(train, x=train.x[rows], t=train.t[rows])
+        self._learn(fold, few, validation, None, 1)
+
+    def learn(self, fold: int, train: Part, validation: Part) -> list[Pass]:
+        """Learn a fold and return its passes."""
+        before = self.learned if self.carried else None
+        passes = self.task["recipe"]["passes"]
+        self.learned, rows = self._learn(fold, train, validation, before, passes)
+        return rows
+
+    def _learn(
+        self, fold: int, train: Part, validation: Part, before: Any, passes: int
+    ) -> tuple[Any, list[Pass]]:
+        """Return what was learned, and its passes; before: what it begins with."""
+        raise NotImplementedError
+
+
+class EngineSide(Side):
+    """Our engine by `Trainer.fit`, as step `train` does it, without a checkpoint."""
+
+    name = "engine"
+
+    def __init__(self, args, task, samples, device: engine.Device):
+        super().__init__(args, task, samples)
+        self.device = device
+
+    def _learn(self, fold, train, validation, before, passes):
+        trainer = make_trainer(
+            self.args,
+            self.task,
+            self.samples,
+            self.device,
+            fold,
+            len(train.x),
+            before,
+        )
+        rows, clock = [], Clock()
+        trainer.fit(
+            (train.x, train.t),
+            (validation.x, validation.t),
+            on_epoch=lambda row: rows.append(
+                {
+                    **clock.read(),
+                    "training_loss": row["training_loss"],
+                    "validation_loss": row["validation_loss"],
+                    "score": row["validation_score"],
+                }
+            ),
+            **(fit_settings(self.task) | {"passes": passes}),
+        )
+        return trainer.network, rows
+
+
+class KerasSide(Side):
+    """Keras on PyTorch by `fit`, from the engine's initial values."""
+
+    name = "keras"
+
+    def __init__(self, args, task, samples):
+        super().__init__(args, task, samples)
+        torch.set_num_threads(args.threads)
+
+    def _learn(self, fold, train, validation, before, passes):
+        trainer = make_trainer(
+            self.args, self.task, self.samples, "reference", fold, len(train.x), None
+        )
+        network = trainer.network
+        check_same(network)
+        recipe = self.task["recipe"]
+        model = keras_models.compiled(network, recipe["optimizer"], trainer.seed)
+        if before is None:
+            keras_models.set_parameters(model, network)
+        else:
+            model.set_weights(before.get_weights())
+        rows = keras_models.fit(
+            model,
+            network,
+            (keras_models.to_last(train.x), train.t),
+            (keras_models.to_last(validation.x), validation.t),
+            batch_size=trainer.batch_size,
+            passes=passes,
+            tolerance=recipe["tolerance"],
+        )
+        _check_finite(rows, f"Keras, fold {fold}")
+        return model, rows
+
+    def evaluate(self, x: np.ndarray, t: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return loss and outputs of what was learned last; images (n, c, h, w)."""
+        x = keras_models.to_last(x)
+        found = self.learned.evaluate(x, t, verbose=0, return_dict=True)
+        return float(found["loss"]), self.learned.predict(x, verbose=0)
+
+
+def check_same(network: engine.Network) -> None:
+    """Do nothing if Keras can learn the same of every layer.
+
+    Raises: ValueError for a setting that `keras_models.build` passes over.
+    """
+    plain = {"bias_rate": 1.0, "dropconnect": 0.0, "freezeconnect": 0.0}
+    for layer in network.layers:
+        settings = layer.settings
+        other = [k for k, v in plain.items() if settings.get(k, v) != v]
+        if settings.get("bias") == "fixed":
+            other.append("bias")
+        if other:
+            raise ValueError(
+                f"{layer.name}: {other[0]}: expected what Keras's layer can do too, "
+                f"received {settings[other[0]]!r}; compare a network without it"
+            )
+
+
+def _check_finite(rows: list[Pass], where: str) -> None:
+    for number, row in enumerate(rows, 1):
+        for key, value in row.items():
+            if not np.isfinite(value):
+                raise engine.NumericsError(
+                    f"{where}, pass {number}: {key} is {value}; lower the learning rate"
+                )

@@ -1,0 +1,24 @@
+"""Seconds since a beginning: on the wall, and of this process's threads together."""
+
+from __future__ import annotations
+
+import time
+
+
+class Clock:
+    """Runs from when it is made.
+
+    seconds: on the wall, what else the machine does counts too; cpu_seconds: that this
+    process computed or waited busily, all of its threads summed.
+    """
+
+    def __init__(self):
+        self._begin = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return {"seconds": s, "cpu_seconds": c} since the beginning."""
+        wall, cpu = self._begin
+        return {
+            "seconds": time.perf_counter() - wall,
+            "cpu_seconds": time.process_time() - cpu,
+        }

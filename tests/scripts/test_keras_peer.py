@@ -1,0 +1,419 @@
+"""Keras on the same folds, our engine beside it, and the table of both."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+
+import engine
+from scripts import evaluate, keras_peer, keras_peer_table, train
+from scripts.lib import packages, statistics
+from scripts.lib.files import read_json, write_csv, write_json
+from tests.conftest import ROOT
+
+MODEL = """
+options: {portion: 0.0}
+input: [1, 58, 36]
+layers:
+  - conv: {filters: 2, kernel: 5, stride: 4, bias: learned}
+  - activation: relu
+  - max_pool: {size: 2}
+  - dropout: $portion
+  - dense: {units: 5}
+  - activation: sigmoid
+  - dense: {units: 1}
+loss: mean_squared_error
+"""
+PROTOCOLS = {
+    "paper": {
+        "id": "paper",
+        "title": "rows",
+        "unit": "row",
+        "labels": True,
+        "weights": "carried",
+        "reported": "validation",
+        "leaks": True,
+        "k": 2,
+    },
+    "by-child": {
+        "id": "by-child",
+        "title": "children",
+        "unit": "child",
+        "labels": True,
+        "weights": "fresh",
+        "reported": "test",
+        "leaks": False,
+        "k": 2,
+    },
+}
+MONTHS = {
+    "id": "months",
+    "model": "tiny",
+    "target": ["age_months"],
+    "task": "regression",
+    "loss": "mean_squared_error",
+    "why_not": None,
+    "left_out": False,
+    "published": {"metric": "mape", "value": 12.95, "relation": "=", "where": "S0"},
+}
+YEARS = MONTHS | {
+    "id": "years",
+    "target": ["age_years"],
+    "task": "classification",
+    "loss": "softmax_cross_entropy",
+    "published": None,
+}
+EXPERIMENT = {
+    "experiment": "tiny",
+    "title": "Tiny",
+    "scale": "smoke",
+    "seeds": [0],
+    "protocols": list(PROTOCOLS.values()),
+    "variants": [
+        MONTHS,
+        YEARS | {"why_not": "tiny does not record age_years"},
+        MONTHS | {"id": "left", "why_not": "not of the scale", "left_out": True},
+    ],
+    "keras_peer": {
+        "variants": ["months", "years", "left"],
+        "protocols": ["paper", "by-child"],
+    },
+}
+ADAM = {"adam": {"learning_rate": 0.01, "beta1": 0.8, "beta2": 0.99}}
+
+
+def test_without_keras_the_error_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        engine.PackageError, match=r"no torch here: `make .venv/compare"
+    ):
+        keras_peer.learn_beside(SimpleNamespace())
+
+
+def test_each_side_begins_every_other_fold():
+    assert keras_peer.in_turn(0, "ours", "theirs") == ("ours", "theirs")
+    assert keras_peer.in_turn(1, "ours", "theirs") == ("theirs", "ours")
+
+
+# What Keras learns.
+
+
+@pytest.fixture
+def peer():
+    return pytest.importorskip(
+        "scripts.lib.keras_peer", reason="make compare brings Keras"
+    )
+
+
+@pytest.fixture
+def learn(peer, small, tmp_path):
+    """Return a function that runs the step and returns its folder."""
+    model = tmp_path / "tiny.yaml"
+    model.write_text(MODEL)
+
+    def run(name, variant, protocol, portion=0.0, **recipe):
+        settings = {"optimizer": ADAM, "batch_size": 8, "passes": 2, "tolerance": 7}
+        task = {
+            "experiment": "tiny",
+            "variant": variant["id"],
+            "protocol": PROTOCOLS[protocol],
+            "recipe": settings | {"target_scale": 100, "center": True} | recipe,
+            "options": {"portion": portion},
+            **{key: variant[key] for key in ("target", "task", "loss")},
+        }
+        arguments = SimpleNamespace(
+            augmented=small.augmented,
+            labels=small.labels,
+            folds=getattr(small, protocol.replace("-", "_")),
+            experiment_json=json.dumps(task),
+            seed=0,
+            device="threads",
+            threads=1,
+            model=model,
+            folder=tmp_path / name,
+        )
+        keras_peer.learn_beside(arguments)
+        return SimpleNamespace(folder=arguments.folder, arguments=arguments)
+
+    return run
+
+
+def _scores(folder, side):
+    return [row["score"] for row in read_json(folder / "beside.json")[side]]
+
+
+KERAS = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras's own
+
+
+@KERAS
+@pytest.mark.compare
+@pytest.mark.parametrize("variant", [MONTHS, YEARS], ids=["months", "years"])
+def test_without_chance_keras_learns_what_we_learn(learn, variant):
+    """One batch of all rows and no dropout: no order, no masks, only sums differ."""
+    run = learn("one", variant, "by-child", batch_size="full", passes=4)
+    for fold in ("fold0", "fold1"):
+        beside = read_json(run.folder / fold / "beside.json")
+        for key in ("training_loss", "validation_loss", "score"):
+            ours, theirs = ([r[key] for r in beside[s]] for s in ("engine", "keras"))
+            assert theirs == pytest.approx(ours, rel=1e-3)
+            assert key == "score" or len(set(ours)) == 4
+
+
+@KERAS
+@pytest.mark.compare
+def test_keras_starts_from_our_weights_and_is_scored_as_we_are(learn, tmp_path):
+    still = {"optimizer": {"adam": {"learning_rate": 0.0}}, "passes": 1}
+    run = learn("keras", MONTHS, "by-child", **still)
+    run.arguments.folder = tmp_path / "ours"
+    train.train(run.arguments)
+    evaluate.evaluate(run.arguments)
+    for fold in ("fold0", "fold1"):
+        ours, theirs = (
+            read_json(folder / fold / "metrics.json")
+            for folder in (run.arguments.folder, run.folder)
+        )
+        for part in ("validation", "test"):
+            a, b = ours["parts"].pop(part), theirs["parts"].pop(part)
+            assert b["score"] == pytest.approx(a["score"], rel=1e-5)
+            assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
+            assert list(b["children"]) == list(a["children"])
+        assert ours == theirs
+        keys = [set(read_json(f / fold / "training.json")) for f in (
+            run.arguments.folder, run.folder)]  # fmt: skip
+        assert keys[0] == keys[1]
+
+
+@KERAS
+@pytest.mark.compare
+def test_no_byte_depends_on_who_was_first(learn, monkeypatch):
+    runs = [learn("a", YEARS, "paper", portion=0.3)]
+    in_turn = keras_peer.in_turn
+    monkeypatch.setattr(keras_peer, "in_turn", lambda fold, *s: in_turn(fold + 1, *s))
+    runs.append(learn("b", YEARS, "paper", portion=0.3))
+    for fold in ("fold0", "fold1"):
+        for name in ("metrics.json", "predictions.csv"):
+            first, second = ((r.folder / fold / name).read_bytes() for r in runs)
+            assert first == second
+        for side in ("engine", "keras"):
+            first, second = (_scores(r.folder / fold, side) for r in runs)
+            assert first == second
+        begins = [read_json(r.folder / fold / "beside.json")["first"] for r in runs]
+        assert set(begins) == {"engine", "keras"}
+
+
+@KERAS
+@pytest.mark.compare
+@pytest.mark.parametrize(("protocol", "same"), [("paper", True), ("by-child", False)])
+def test_weights_are_carried_where_the_protocol_says_so(learn, protocol, same):
+    still = {"optimizer": {"sgd": {"learning_rate": 0.0}}, "passes": 1}
+    folder = learn("still", MONTHS, protocol, **still).folder
+    for side in ("engine", "keras"):
+        scores = [_scores(folder / f"fold{j}", side) for j in range(2)]
+        # Under `paper` both folds have the same validation part, but not the same mean
+        # image; the weights are what decides.
+        close = scores[0] == pytest.approx(scores[1], rel=0.02)
+        assert close is same
+
+
+@KERAS
+@pytest.mark.compare
+def test_keras_stops_and_goes_back_as_we_do(learn):
+    recipe = {"optimizer": {"adam": {"learning_rate": 0.05}}, "passes": 40}
+    run = learn("stop", MONTHS, "by-child", tolerance=2, **recipe)
+    for fold in ("fold0", "fold1"):
+        folder = run.folder / fold
+        training = read_json(folder / "training.json")
+        scores = _scores(folder, "keras")
+        assert training["stopped"] == "tolerance"
+        assert training["passes"] == len(scores) == training["best_pass"] + 2 < 40
+        kept = read_json(folder / "metrics.json")["parts"]["validation"]["score"]
+        assert kept == pytest.approx(min(scores), rel=1e-5)
+        with open(folder / "history.csv", newline="") as file:
+            history = list(csv.DictReader(file))
+        assert tuple(history[0]) == train.HISTORY_COLUMNS
+        assert [float(row["validation_score"]) for row in history] == scores
+        seconds = sum(float(row["seconds"]) for row in history)
+        assert seconds == pytest.approx(training["seconds"], abs=1e-3)
+
+
+@KERAS
+@pytest.mark.compare
+def test_what_diverges_in_keras_is_an_error(learn, monkeypatch):
+    monkeypatch.setattr(keras_peer, "in_turn", lambda fold, *sides: sides[::-1])
+    wild = {"optimizer": {"sgd": {"learning_rate": 1e6}}, "passes": 10}
+    with pytest.raises(engine.NumericsError, match=r"^Keras, fold 0, pass \d: "):
+        learn("wild", MONTHS, "by-child", **wild)
+
+
+@pytest.mark.compare
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        ({"dense": {"units": 1, "freezeconnect": 0.5}}, "freezeconnect: expected"),
+        ({"dense": {"units": 1, "bias": "fixed"}}, "received 'fixed'"),
+    ],
+)
+def test_what_keras_cannot_learn_is_refused(peer, layer, text):
+    spec = {"input": [1, 4, 4], "layers": [layer], "loss": "mean_squared_error"}
+    network = engine.Network.from_spec(spec, device="reference")
+    with pytest.raises(ValueError, match=text):
+        peer.check_same(network)
+
+
+@pytest.mark.compare
+@pytest.mark.parametrize(
+    ("optimizer", "text"),
+    [
+        ({"adadelta": {}}, "expected one that Keras is given here"),
+        ({"adam": {"epsilon_inside": True}}, "received 'epsilon_inside'"),
+    ],
+)
+def test_an_optimiser_without_a_counterpart_is_refused(peer, optimizer, text):
+    spec = {"input": [1, 4, 4], "layers": [{"dense": {"units": 1}}]}
+    network = engine.Network.from_spec(spec | {"loss": "mean_squared_error"})
+    with pytest.raises(ValueError, match=text):
+        peer.keras_models.compiled(network, optimizer, seed=0)
+
+
+# The table, from files written by hand.
+
+# score of each fold of (ours, Keras's), by child: [[sum, n], ...]
+TOLD = {
+    "paper": [([[10, 1], [50, 3]], [[20, 1], [60, 3]])] * 2,
+    "by-child": [
+        ([[30, 1], [20, 1]], [[34, 1], [22, 1]]),
+        ([[10, 1], [60, 1]], [[11, 1], [60, 1]]),
+    ],
+}
+PASSES = {"engine": [(1, 40.0), (2, 20.0)], "keras": [(10, 50.0), (30, 25.0)]}
+
+
+def _part(children):
+    total, n = np.sum(children, axis=0).tolist()
+    names = dict(zip("ab", children, strict=True))
+    return {"score": total / n, "n": n, "children": names}
+
+
+def _write(root, protocol, fold, children, scores):
+    folder = root / f"tiny/months/{protocol}/seed0/fold{fold}"
+    part = PROTOCOLS[protocol]["reported"]
+    write_json(folder / "metrics.json", {"parts": {part: _part(children)}})
+    write_json(folder / "training.json", {"device_name": "keras 3, torch 2"})
+    rows = [{"pass": i, "validation_score": s} for i, s in enumerate(scores, 1)]
+    write_csv(folder / "history.csv", ["pass", "validation_score"], rows)
+    return folder
+
+
+@pytest.fixture
+def table(small, tmp_path):
+    """Return a function that writes the table and returns (rows, Markdown)."""
+
+    def make(alone=(40.0, 20.0)):
+        for protocol, folds in TOLD.items():
+            for fold, (ours, theirs) in enumerate(folds):
+                _write(tmp_path / "runs", protocol, fold, ours, alone)
+                folder = _write(tmp_path / "keras", protocol, fold, theirs, (50, 25))
+                passes = {
+                    side: [
+                        {"seconds": s, "cpu_seconds": s / 2, "score": v}
+                        for s, v in rows
+                    ]
+                    for side, rows in PASSES.items()
+                }
+                about = {"first": "engine", "device": "threads", "threads": 1}
+                write_json(folder / "beside.json", about | passes)
+        source = tmp_path / "source.json"
+        about = {"dataset": "tiny", "title": "Tiny", "status": "stand-in"}
+        write_json(source, about | {"stands_in_for": "stirling"})
+        arguments = SimpleNamespace(
+            experiment_json=json.dumps(EXPERIMENT),
+            runs=tmp_path / "runs",
+            keras_runs=tmp_path / "keras",
+            folds=small.folder,
+            labels=small.labels,
+            source=source,
+            output_stem=tmp_path / "tables/keras_peer",
+        )
+        keras_peer_table.make_table(arguments)
+        with open(tmp_path / "tables/keras_peer.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert (tmp_path / "tables/keras_peer.tex").exists()
+        return rows, (tmp_path / "tables/keras_peer.md").read_text("utf-8")
+
+    return make
+
+
+def test_scores_differences_and_intervals(table, small):
+    paper, child, missing, left = table()[0]
+    assert (paper["protocol"], child["protocol"]) == ("paper", "by-child")
+    assert (float(paper["ours"]), float(paper["keras"])) == (15, 20)
+    # both children of every fold score worse by Keras, by 10 of one row and of three
+    assert float(paper["difference"]) == 5
+    ends = [float(paper[f"difference_{end}"]) for end in ("low", "high")]
+    assert ends == pytest.approx([10 / 3, 10])
+    assert (paper["difference_by"], paper["p"]) == ("bootstrap over children", "")
+    folds = json.loads((small.folder / "by-child.json").read_text())["folds"]
+    sizes = [np.mean([len(f[part]) for f in folds]) for part in ("test", "train")]
+    test = statistics.corrected_resampled_t([3, 0.5], n_test=sizes[0], n_train=sizes[1])
+    assert float(child["difference"]) == 1.75
+    assert float(child["p"]) == pytest.approx(test.p)
+    assert float(child["difference_low"]) == pytest.approx(test.interval.low)
+    assert child["difference_by"] == "corrected t over folds"
+    assert missing["note"] == "not run: tiny does not record age_years"
+    assert left["note"] == "not run: not of the scale"
+
+
+@pytest.mark.parametrize(("more", "within"), [(1.75, "yes"), (200, "no")])
+def test_within_each_others_interval(table, monkeypatch, more, within):
+    ours = [[30, 1], [20, 1]]
+    theirs = [[total + more, n] for total, n in ours]
+    monkeypatch.setitem(TOLD, "by-child", [(ours, theirs)] * 2)
+    assert table()[0][1]["within"] == within
+
+
+def test_times_and_the_time_to_the_same_score(table):
+    paper, child, *_ = table()[0]
+    for row in (paper, child):
+        assert (row["seconds"], row["keras_seconds"]) == ("4", "60")
+        assert (float(row["ratio"]), float(row["cpu_ratio"])) == (15, 15)
+        assert float(row["cpu_seconds"]) == 2
+        assert float(row["same_score"]) == 25
+    # each fold for itself: 2 s and 30 s; in a row: reached in the first fold
+    assert (float(child["seconds_to_same"]), float(child["ratio_to_same"])) == (4, 15)
+    assert float(paper["seconds_to_same"]) == 2
+    assert float(paper["keras_seconds_to_same"]) == 30
+    assert float(paper["cpu_ratio_to_same"]) == 15
+
+
+def test_the_table_says_what_it_shows(table):
+    rows, text = table()
+    assert {row["repeats"] for row in rows[:2]} == {"yes"}
+    assert "to the bit" not in text
+    assert "generated drawings" in text and "LEAKS: copies of one drawing" in text
+    assert "keras 3, torch 2; ours on threads; 1 thread(s) each" in text
+    assert "| 15.00 |" in text and "3.33 … 10.00" in text
+    assert "not of the scale" not in text
+    rows, text = table(alone=(40.0, 20.5))
+    assert {row["repeats"] for row in rows[:2]} == {"no"}
+    assert "to the bit" in text
+
+
+def test_scores_of_other_rows_are_refused(table, monkeypatch):
+    other = [([[10, 1], [50, 3]], [[20, 2], [60, 3]])] * 2
+    monkeypatch.setitem(TOLD, "paper", other)
+    with pytest.raises(ValueError, match="expected the same rows of both sides"):
+        table()
+
+
+def test_the_table_has_the_columns_of_its_schema(table):
+    schema = yaml.safe_load((ROOT / "workflow/schemas/tables.schema.yaml").read_text())
+    entry = schema["$defs"]["keras_peer"]
+    assert tuple(entry["required"]) == keras_peer_table.COLUMNS
+    check = jsonschema.Draft202012Validator({**schema, "$ref": "#/$defs/keras_peer"})
+    rows = table()[0]
+    assert tuple(rows[0]) == keras_peer_table.COLUMNS
+    assert [error for row in rows for error in check.iter_errors(row)] == []
