@@ -25,7 +25,7 @@ for folds in STUDY.fold_counts:
             code=code("evaluate"),
             task=task_of("reported"),
             device=STUDY.device,
-            folder=RUN,
+            folder=lambda wc, output: str(Path(output.metrics[0]).parents[1]),
         message:
             "score {wildcards.experiment} {wildcards.variant} under"
             " {wildcards.protocol}, seed {wildcards.seed}, all folds"

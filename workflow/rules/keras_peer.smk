@@ -77,7 +77,7 @@ if STUDY.beside_keras:
         params:
             code=code("keras_peer_table"),
             experiment=STUDY.experiment_json(STUDY.beside_keras),
-            folds=f"{data_folder(STUDY.beside_keras)}/folds",
+            folds=lambda wc, input: str(Path(input.folds[0]).parent),
         message:
             "table of our engine beside Keras"
         shell:
