@@ -362,6 +362,31 @@ def test_time_is_passes_times_steps_and_saves_only_if_always_below():
     assert "saves_time" not in row
 
 
+def test_the_claim_is_decided_by_the_rows():
+    common = {"score_metric": "mape", "protocol": "paper", "compared": 1, "n": 1}
+    common |= {"diverged": 0, "step_ratio": 1.1, "saves_step": "no", "variant": "v"}
+
+    def row(depth, kind, seconds, score=5.0):
+        found = {**common, "depth": depth, "kind": kind, "portion": 0.5}
+        found |= {"score": score, "part": "validation", "saves_time": "no"}
+        reached = {"reached": int(seconds is not None)}
+        return found | reached | ({"seconds_to_score": seconds} if seconds else {})
+
+    rows = [row(2, "none", 1.0), row(3, "none", 3.0), row(7, "none", 8.0)]
+    rows += [row(7, "freezeconnect", 2.5, 4.0), row(7, "freezeconnect", None, 9.0)]
+    freezeconnect.beside_the_shallow(rows, 5)
+    assert [r.get("to_shallow") for r in rows] == [0.5, 1.5, 4.0, 1.25, None]
+    told = list(freezeconnect.judged(rows, 5, 1.5))
+    assert "without: 4.00 times" in told[-2]
+    assert "0 of 1 are almost as quick" in told[-2]
+    assert "with freezeconnect: 1.25 times" in told[-1]
+    assert "the 1 of 2 lines that came to the score); 1 of 2 are almost" in told[-1]
+    assert any(
+        "by +1.50 points (median of 2 lines, -1.00 ... +4.00)" in t for t in told
+    )
+    assert "does not come there at all in 1." in told[1]
+
+
 def test_the_best_of_the_first_passes_is_scored_whatever_comes_later(small):
     one = case(small, "years", protocol="by-child")
     way = ("freezeconnect", 0.5)

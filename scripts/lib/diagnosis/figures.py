@@ -134,6 +134,10 @@ def _starts(axis: plt.Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axis.set_title("dashed: published; green: the band", fontsize=9)
 
 
+# Where the axis of MAPE begins, per cent: below what is published.
+_LEAST = 0.2
+
+
 def _profiles(axis: plt.Axes, rows: Sequence[Mapping[str, Any]], rate: float) -> None:
     for side, colour in (("a", _A), ("b", _B)):
         mine = [row for row in rows if row["side"] == side and row["n"]]
@@ -145,16 +149,19 @@ def _profiles(axis: plt.Axes, rows: Sequence[Mapping[str, Any]], rate: float) ->
             axis.plot(passes, values, style, color=colour, lw=1.5, label=name)
             if style == "-":
                 axis.fill_between(
-                    passes, np.maximum(values - sd, 1e-2), values + sd, color=colour,
+                    passes, np.maximum(values - sd, _LEAST), values + sd, color=colour,
                     alpha=0.15, lw=0,
                 )  # fmt: skip
-    axis.axhline(0.4, color="black", ls="--", lw=1)
+    published = [row["published_mape"] for row in rows if row["published_mape"]]
+    for value in published:
+        axis.axhline(value, color="black", ls="--", lw=1)
     axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(ScalarFormatter())
+    axis.set_ylim(bottom=_LEAST)
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("pass")
-    axis.set_title(f"rate {rate:g} (dashed: published 0.4 %)", fontsize=9)
+    axis.set_title(f"rate {rate:g} (dashed: published)", fontsize=9)
 
 
 # Where the marks of those stand that do not come to the score.

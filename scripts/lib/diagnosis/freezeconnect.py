@@ -290,19 +290,20 @@ def judged(
         )
     yield from _changes(learned, rows)
     for kind, name in (("none", "without"), ("freezeconnect", "with freezeconnect")):
-        deep = [
-            row["to_shallow"]
+        lines = [
+            row
             for row in rows
-            if row["kind"] == kind and row["depth"] > shallow and "to_shallow" in row
+            if row["kind"] == kind and row["depth"] > shallow and row.get("compared")
         ]
-        if deep:
-            took = middle.median(deep)
+        deep = [row["to_shallow"] for row in lines if "to_shallow" in row]
+        if lines:
+            took = f"{middle.median(deep):.2f}" if deep else "no known number of"
             quick = sum(ratio <= almost for ratio in deep)
             yield (
-                f"Networks of more than {shallow} layers {name}: {took:.2f} "
-                "times the seconds that the shallower ones take without "
-                f"(median of {len(deep)} lines); {quick} of them are almost as quick "
-                f"(at most {almost:g} times)."
+                f"Networks of more than {shallow} layers {name}: {took} times the "
+                "seconds that the shallower ones take without (median of the "
+                f"{len(deep)} of {len(lines)} lines that came to the score); {quick} "
+                f"of {len(lines)} are almost as quick (at most {almost:g} times)."
             )
 
 
