@@ -9,6 +9,7 @@ from scripts.augment import make_copies
 from scripts.folds import make_folds
 from scripts.lib.files import write_csv, write_npz
 from tests.conftest import ROOT
+from tests.scripts import diagnosed
 
 CONFIG = ROOT / "config"
 
@@ -66,3 +67,9 @@ def deal(data, protocol, folder):
         )
     )
     return out
+
+
+@pytest.fixture(scope="session")
+def made(small, tmp_path_factory) -> SimpleNamespace:
+    """What the step `diagnostics` makes of the small set: rows of its parts, folder."""
+    return diagnosed.make_all(small, tmp_path_factory.mktemp("diagnostics"))
