@@ -135,8 +135,10 @@ KERNEL winograd_weights(IN x, IN dy, NUMBERS_OUT partial, const uint blocks,
     for (size_t k = 0; k < 36; k++)
         for (size_t f = 0; f < FB; f++)
             for (size_t c = 0; c < CV; c++)
-                JOIN(vstore, LANES)(total[(k * FB + f) * CV + c], c,
-                                    partial + (shard * 36 + k) * SUM_STEP + (f0 + f) * C + c0);
+                store_first(total[(k * FB + f) * CV + c],
+                            partial + (shard * 36 + k) * SUM_STEP + (f0 + f) * C + c0 +
+                                c * LANES,
+                            LANES);
 }
 
 /* Gᵀ applied to six vectors. */
@@ -166,13 +168,10 @@ KERNEL winograd_weights_end(IN partial, NUMBERS_OUT dw, const uint shards) {
 #pragma unroll
         for (int i = 0; i < 3; i++) h[s][i] = row[i];
     }
-    float lanes[LANES];
     for (int i = 0; i < 3; i++) {
         FILTER_SUMS(row, h[0][i], h[1][i], h[2][i], h[3][i], h[4][i], h[5][i])
-        for (int j = 0; j < 3; j++) {
-            JOIN(vstore, LANES)(row[j], 0, lanes);
+        for (int j = 0; j < 3; j++)
             for (int l = 0; l < LANES; l++)
-                dw[(at * LANES + l) * 9 + i * 3 + j] = lanes[l];
-        }
+                dw[(at * LANES + l) * 9 + i * 3 + j] = ((const float *)&row[j])[l];
     }
 }
