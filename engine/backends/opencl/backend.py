@@ -35,6 +35,8 @@ from engine.backends.opencl.tuning import Tuning
 from engine.random import PURPOSES
 
 _CHUNK = 64
+# Floats of an array that has left the caches before its reader comes to its begin.
+_CACHED = 1 << 21
 
 
 class Buffer(cl.Buffer):
@@ -187,6 +189,12 @@ class OpenCL(FusedPasses, Backend):
         self.queue.finish()
         self._rows.clear()
         self._scratch.clear()
+
+    def streams(self, array: BatchArray) -> bool:
+        """Return whether so much is best stored past the caches; in whole lines."""
+        row = self.lanes * (array.shape[-1] if array.shape else 1)
+        floats = array.blocks * array.features * self.lanes
+        return self.kind == "cpu" and floats > _CACHED and row % 16 == 0
 
     # --- stages -----------------------------------------------------------------
 

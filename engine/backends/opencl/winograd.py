@@ -174,7 +174,7 @@ def _convolve(
     shape = _narrow_shape(backend, g) if narrow else _wide_shape(backend, g)
     definitions = _definitions(g) | shape | {
         "TURNED": int(turned), "HAS_BIAS": int(b is not None), "ADD": int(add),
-        "FUNCTION": f.number,
+        "FUNCTION": f.number, "STREAMED": int(backend.streams(y) and not add),
     }  # fmt: skip
 
     def launch(name: str, items: int, *arguments) -> Stage:

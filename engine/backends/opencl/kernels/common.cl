@@ -45,6 +45,18 @@ typedef JOIN(uint, LANES) uvec;
 #endif
 #define LINE (16 / LANES)
 
+/* A store past the caches: for what will have left them before anybody reads it, it saves
+   reading the lines that are then overwritten. A work-item that streams ends by
+   STREAM_END, so that the next kernel sees it all. */
+#if defined(__SSE__) && __has_builtin(__builtin_ia32_sfence) && \
+    __has_builtin(__builtin_nontemporal_store)
+#define STREAM(p, v) __builtin_nontemporal_store(v, p)
+#define STREAM_END __builtin_ia32_sfence();
+#else
+#define STREAM(p, v) (*(p) = (v))
+#define STREAM_END
+#endif
+
 /* Which lanes of a block hold one of the n samples. */
 static inline ivec real_lanes(const size_t block, const uint n) {
     const ivec lane = (ivec)LANE;

@@ -38,6 +38,10 @@
 #define SLOPES 0
 #endif
 
+#ifndef STREAMED
+#define STREAMED 0 /* whether y is so large that it is stored past the caches */
+#endif
+
 /* Whether a place of a tile lies on y; known beforehand where tiles fit the map. */
 #define ON_MAP(i, j) (((OH % 4 == 0) | ((i) < OH)) & ((OW % 4 == 0) | ((j) < OW)))
 
@@ -166,7 +170,9 @@ output_tile(__local const vec *m, const size_t stride, const float bias, OUT map
             if (ON_MAP(oh + i, ow + j)) {
                 const size_t at = (oh + i) * OW + ow + j;
                 const vec z = row[j] + bias;
-                map[at] = ADD ? map[at] + z : RESULT(z, at);
+                if (ADD) map[at] += z;
+                else if (STREAMED) STREAM(map + at, RESULT(z, at));
+                else map[at] = RESULT(z, at);
             }
     }
 }
@@ -231,10 +237,11 @@ KERNEL winograd_forward(IN x, NUMBERS_IN u, NUMBERS_IN b, OUT y, IN of,
                     const int tile = min(begin + t, TILES - TT) + i;
                     OUT map = y + f * OH * OW;
                     IN slopes = of + (SLOPES ? f * OH * OW : 0);
-                    fetch(map + OH * OW, OW, 4 * row, 4 * tile, 4);
+                    if (!STREAMED) fetch(map + OH * OW, OW, 4 * row, 4 * tile, 4);
                     if (SLOPES) fetch(slopes + OH * OW, OW, 4 * row, 4 * tile, 4);
                     output_tile(m + t * F + f * TT + i, M_STEP, HAS_BIAS ? b[f] : 0.0f,
                                 map, slopes, slope, 4 * row, 4 * tile);
                 }
     }
+    if (STREAMED) { STREAM_END }
 }

@@ -57,4 +57,5 @@ KERNEL winograd_wide(NUMBERS_IN v, NUMBERS_IN u, NUMBERS_IN b, OUT y, IN of,
                             HAS_BIAS ? b[f] : 0.0f, y + f * OH * OW,
                             of + (SLOPES ? f * OH * OW : 0), slope,
                             4 * (row % TILE_ROWS), 4 * (min(t, TILES - TT) + i));
+    if (STREAMED) { STREAM_END }
 }
