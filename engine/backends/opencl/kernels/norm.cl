@@ -12,6 +12,9 @@
    What is summed over the samples is masked to the real ones, and so is what is written
    for the layers behind and before. C, P, EACH, AFFINE, SHORTCUT are compiled in. */
 
+#ifndef STREAMED
+#define STREAMED 0 /* whether y is so large that it is stored past the caches */
+#endif
 #define GROUPS ((C + EACH - 1) / EACH)
 #define OVER_BLOCKS                                      \
     const size_t block = get_global_id(0) / GROUPS;      \
@@ -81,9 +84,12 @@ KERNEL norm_forward(IN x, IN shortcut, OUT y, NUMBERS_IN mean, NUMBERS_IN varian
         for (size_t i = map; i < map + P; i++) {
             vec z = (x[i] - mean[c]) * factor + shift;
             if (SHORTCUT) z += shortcut[i];
-            y[i] = MASKED(VALUE(z) + (z - z));
+            const vec v = MASKED(VALUE(z) + (z - z));
+            if (STREAMED) STREAM(y + i, v);
+            else y[i] = v;
         }
     }
+    if (STREAMED) { STREAM_END }
 }
 
 /* Of each sample, Σ dz and Σ dz (x - mean) for dz = f'(z) dy; with SHORTCUT dz itself,
