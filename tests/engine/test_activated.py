@@ -248,6 +248,26 @@ def test_dense_backward_at_once(through, any_device):
     np.testing.assert_array_equal(backend.get_flat(db), backend.get_flat(own_b))
 
 
+@pytest.mark.parametrize("width", [4, 6, 32])
+def test_large_maps_are_stored_past_the_caches(width, opened, monkeypatch):
+    """To the same bytes; smaller maps stand for large ones here."""
+    from engine.backends.opencl import backend as opencl
+
+    device, bytes_ = opened("opencl"), []
+    layers = (
+        *(WIDE, {"batch_norm": {}}, LEAKY, WIDE, LEAKY),
+        *({"average_pool": {"size": 2}}, DENSE),
+    )
+    case = Case("streamed", (2, 10, width), layers, n=9)
+    for most in (1 << 21, 0):
+        monkeypatch.setattr(opencl, "_CACHED", most)
+        bytes_.append(gradients_in_training(case.network(device), case))
+    x = device.empty(9, (32, 10, width))
+    assert device.streams(x) or device.kind != "cpu"
+    for name, values in bytes_[0].items():
+        np.testing.assert_array_equal(values, bytes_[1][name], err_msg=name)
+
+
 WINDOWS = {
     "apart": PoolGeometry(3, 9, 7, (2, 2), (2, 3)),
     "overlapping": PoolGeometry(3, 9, 7, (3, 2), (2, 1), (1, 0), (1, 0)),

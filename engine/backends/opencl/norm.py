@@ -50,7 +50,7 @@ def forward(
     """Return the stage y = f(γ (x − mean) / √(variance + ε) + β + shortcut)."""
     _, items, kernel = _cut(backend, x, by, shortcut, f)
     return backend.launch(
-        kernel("norm_forward", STREAMED=int(backend.streams(y))), items, x, _or(shortcut, x), y, *_arrays(by),
+        kernel("norm_forward"), items, x, _or(shortcut, x), y, *_arrays(by),
         *map(np.float32, (by.epsilon, f.slope)), np.uint32(x.n),
     )  # fmt: skip
 
@@ -121,11 +121,11 @@ def _cut(
     definitions = {
         "C": channels, "P": places, "EACH": each, "FUNCTION": f.number,
         "AFFINE": int(by is not None and by.gamma is not None),
-        "SHORTCUT": int(shortcut is not None),
+        "SHORTCUT": int(shortcut is not None), "STREAMED": int(backend.streams(x)),
     }  # fmt: skip
 
-    def kernel(name: str, **more: int) -> cl.Kernel:
-        return backend.programs.kernel(_FILES, name, **definitions, **more)
+    def kernel(name: str) -> cl.Kernel:
+        return backend.programs.kernel(_FILES, name, **definitions)
 
     return channels, x.blocks * -(-channels // each), kernel
 

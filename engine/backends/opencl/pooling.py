@@ -69,7 +69,10 @@ def average_backward(
     And multiplied by f' by f.y, f's output, unless f is the identity.
     """
     size = g.height, g.width
-    kernel, items = _kernel(backend, "average_pool_backward", g, dx.blocks, *size, f)
+    kernel, items = _kernel(
+        backend, "average_pool_backward", g, dx.blocks, *size, f,
+        STREAMED=int(backend.streams(dx)),
+    )  # fmt: skip
     shares, by = _shares(backend, g), dy if f.y is None else f.y
     return backend.launch(kernel, items, dy, shares, by, dx, np.float32(f.slope))
 
@@ -100,6 +103,7 @@ def _kernel(
     height: int,
     width: int,
     f: Function = IDENTITY,
+    **more: int,
 ) -> tuple[cl.Kernel, int]:
     """Return the kernel that writes maps of that size, and its number of work-items."""
     rows = min(-(-_WORK // width), height)
@@ -108,5 +112,6 @@ def _kernel(
         C=g.channels, H=g.height, W=g.width, OH=g.out_height, OW=g.out_width,
         KH=g.size[0], KW=g.size[1], SH=g.stride[0], SW=g.stride[1],
         DH=g.dilation[0], DW=g.dilation[1], PT=g.padding[0], PL=g.padding[1], ROWS=rows,
+        **more,
     )  # fmt: skip
     return kernel, blocks * g.channels * -(-height // rows)

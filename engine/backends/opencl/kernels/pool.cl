@@ -100,6 +100,10 @@ KERNEL max_pool_backward(IN dy, IN place, IN of, OUT dx, const float slope) {
         max_row_backward(dy, place, of, dx, slope, ih);
 }
 
+#ifndef STREAMED
+#define STREAMED 0 /* whether dx is so large that it is stored past the caches */
+#endif
+
 /* Loops over a window, written out unless it is large. */
 #if KH * KW <= 16
 #define OVER_WINDOW _Pragma("unroll")
@@ -139,7 +143,11 @@ static inline void average_row_backward(IN dy, NUMBERS_IN share, IN x, OUT dx,
         const vec d = dy[oh * OW + ow] * share[oh * OW + ow];
         OVER_WINDOW
         for (int v = 0; v < KW; v++)
-            dx[ih * W + ow * SW + v] = SLOPED(d, x[ih * W + ow * SW + v]);
+        {
+            const int i = ih * W + ow * SW + v;
+            if (STREAMED) STREAM(dx + i, SLOPED(d, x[i]));
+            else dx[i] = SLOPED(d, x[i]);
+        }
         for (int iw = ow * SW + KW; iw < LEAST((ow + 1) * SW, W); iw++)
             dx[ih * W + iw] = ZERO;
     }
@@ -176,4 +184,5 @@ KERNEL average_pool_backward(IN dy, NUMBERS_IN share, IN x, OUT dx, const float 
     x += FUNCTION == 5 ? 0 : map * H * W;
     for (int ih = begin; ih < end; ih++)
         average_row_backward(dy, share, x, dx, slope, ih);
+    if (STREAMED) { STREAM_END }
 }
