@@ -12,23 +12,27 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import engine
 from engine.training.early_stopping import EarlyStopping
 from scripts.evaluate import write_scores
-from scripts.lib import cli, packages
+from scripts.lib import cli, keras_checkpoint, packages
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.runs import fold_folder
-from scripts.lib.samples import Samples
+from scripts.lib.samples import Part, Samples
 from scripts.lib.speed.learning import Pass
 from scripts.train import HISTORY_COLUMNS, add_data_arguments, fit_settings
+
+if TYPE_CHECKING:  # needs Keras
+    from scripts.lib.keras_peer import Side
 
 
 def learn_beside(args: argparse.Namespace) -> None:
     """Write history, training, metrics and predictions of Keras, and both sides' times.
 
-    The times stand in beside.json; below args.folder, as step `train` lays it out.
+    The times stand in beside.json; below args.folder, as step `train` lays it out. Each
+    fold's checkpoint is kept until all are done.
     Raises: PackageError without Keras; ValueError for what it cannot learn as we do.
     """
     packages.require_keras()
@@ -41,10 +45,7 @@ def learn_beside(args: argparse.Namespace) -> None:
     theirs = KerasSide(args, task, samples)
     for fold in range(len(samples.folds.folds)):
         parts = [samples.part(fold, name) for name in ("train", "validation")]
-        sides = in_turn(fold, ours, theirs)
-        for side in sides:
-            side.warm(fold, *parts)
-        passes = {side.name: side.learn(fold, *parts) for side in sides}
+        beside = _learn_or_resume(args, task, fold, parts, [ours, theirs])
         folder = fold_folder(args.folder, fold)
         about = {
             "device": "keras",
@@ -53,11 +54,47 @@ def learn_beside(args: argparse.Namespace) -> None:
             "samples": {"train": len(parts[0].ids), "validation": len(parts[1].ids)},
             "parameters": theirs.learned.count_params(),
         }
-        _write_training(folder, task, passes["keras"], about)
+        _write_training(folder, task, beside["keras"], about)
         write_scores(folder, task, samples, args.seed, fold, theirs.evaluate)
-        beside = {"first": sides[0].name, "device": device.id, **passes}
-        write_json(folder / "beside.json", {**beside, "threads": args.threads})
-        _report(task, args.seed, fold, passes)
+        write_json(folder / "beside.json", beside)
+        _report(task, args.seed, fold, beside)
+    for fold in range(len(samples.folds.folds)):
+        _checkpoint(args, fold).unlink()
+
+
+def _learn_or_resume(
+    args: argparse.Namespace,
+    task: Mapping[str, Any],
+    fold: int,
+    parts: Sequence[Part],
+    both: Sequence[Side],
+) -> dict[str, Any]:
+    """Return what beside.json holds of a fold; both sides end with what they learned.
+
+    What a stopped run left of this fold is taken.
+    """
+    about = {"device": both[0].device.id, "threads": args.threads}
+    spec = both[0].spec()
+    settings = [task, spec, args.seed, fold, about, versions()]
+    same = keras_checkpoint.identity(settings, parts)
+    path = _checkpoint(args, fold)
+    if found := keras_checkpoint.read(path, same):
+        beside, weights = found
+        for side in both:
+            side.restore(fold, len(parts[0].x), weights[side.name])
+        return beside
+    sides = in_turn(fold, *both)
+    for side in sides:
+        side.warm(fold, *parts)
+    passes = {side.name: side.learn(fold, *parts) for side in sides}
+    beside = {"first": sides[0].name, **about, **passes}
+    weights = {side.name: side.weights() for side in sides}
+    keras_checkpoint.write(path, same, beside, weights)
+    return beside
+
+
+def _checkpoint(args: argparse.Namespace, fold: int) -> Path:
+    return fold_folder(args.folder, fold) / "checkpoint.npz"
 
 
 def in_turn(fold: int, ours: Any, theirs: Any) -> tuple[Any, Any]:
@@ -105,11 +142,11 @@ def _write_training(
 
 
 def _report(
-    task: Mapping[str, Any], seed: int, fold: int, passes: Mapping[str, list[Pass]]
+    task: Mapping[str, Any], seed: int, fold: int, passes: Mapping[str, Any]
 ) -> None:
     said = ", ".join(
-        f"{name} {rows[-1]['seconds']:.1f} s for {len(rows)} passes"
-        for name, rows in sorted(passes.items())
+        f"{name} {passes[name][-1]['seconds']:.1f} s for {len(passes[name])} passes"
+        for name in ("engine", "keras")
     )
     print(
         f"[{task['experiment']} {task['variant']} {task['protocol']['id']} seed {seed} "

@@ -55,11 +55,28 @@ class Side:
         self.learned, rows = self._learn(fold, train, validation, before, passes)
         return rows
 
+    def spec(self) -> dict[str, Any]:
+        """Return the network's spec, the same of every fold and side."""
+        return self._trainer(0, 1, "reference").network.spec
+
+    def weights(self) -> list[np.ndarray]:
+        """Return what was learned last, in an order of its own."""
+        raise NotImplementedError
+
+    def restore(self, fold: int, rows: int, weights: list[np.ndarray]) -> None:
+        """Take what `weights` gave after this fold of so many rows was learned."""
+        raise NotImplementedError
+
     def _learn(
         self, fold: int, train: Part, validation: Part, before: Any, passes: int
     ) -> tuple[Any, list[Pass]]:
         """Return what was learned, and its passes; before: what it begins with."""
         raise NotImplementedError
+
+    def _trainer(self, fold: int, rows: int, device: Any, before: Any = None):
+        return make_trainer(
+            self.args, self.task, self.samples, device, fold, rows, before
+        )
 
 
 class EngineSide(Side):
@@ -72,15 +89,7 @@ class EngineSide(Side):
         self.device = device
 
     def _learn(self, fold, train, validation, before, passes):
-        trainer = make_trainer(
-            self.args,
-            self.task,
-            self.samples,
-            self.device,
-            fold,
-            len(train.x),
-            before,
-        )
+        trainer = self._trainer(fold, len(train.x), self.device, before)
         rows, clock = [], Clock()
         trainer.fit(
             (train.x, train.t),
@@ -97,6 +106,14 @@ class EngineSide(Side):
         )
         return trainer.network, rows
 
+    def weights(self):
+        return list(self.learned.parameters().values())
+
+    def restore(self, fold, rows, weights):
+        self.learned = self._trainer(fold, rows, self.device).network
+        names = self.learned.parameters()
+        self.learned.set_parameters(dict(zip(names, weights, strict=True)))
+
 
 class KerasSide(Side):
     """Keras on PyTorch by `fit`, from the engine's initial values."""
@@ -108,28 +125,36 @@ class KerasSide(Side):
         torch.set_num_threads(args.threads)
 
     def _learn(self, fold, train, validation, before, passes):
-        trainer = make_trainer(
-            self.args, self.task, self.samples, "reference", fold, len(train.x), None
-        )
-        network = trainer.network
-        check_same(network)
-        recipe = self.task["recipe"]
-        model = keras_models.compiled(network, recipe["optimizer"], trainer.seed)
+        trainer, model = self._model(fold, len(train.x))
         if before is None:
-            keras_models.set_parameters(model, network)
+            keras_models.set_parameters(model, trainer.network)
         else:
             model.set_weights(before.get_weights())
         rows = keras_models.fit(
             model,
-            network,
+            trainer.network,
             (keras_models.to_last(train.x), train.t),
             (keras_models.to_last(validation.x), validation.t),
             batch_size=trainer.batch_size,
             passes=passes,
-            tolerance=recipe["tolerance"],
+            tolerance=self.task["recipe"]["tolerance"],
         )
         _check_finite(rows, f"Keras, fold {fold}")
         return model, rows
+
+    def _model(self, fold: int, rows: int) -> tuple[engine.Trainer, Any]:
+        """Return our network with its trainer, and the same in Keras."""
+        trainer = self._trainer(fold, rows, "reference")
+        check_same(trainer.network)
+        optimizer = self.task["recipe"]["optimizer"]
+        return trainer, keras_models.compiled(trainer.network, optimizer, trainer.seed)
+
+    def weights(self):
+        return self.learned.get_weights()
+
+    def restore(self, fold, rows, weights):
+        self.learned = self._model(fold, rows)[1]
+        self.learned.set_weights(weights)
 
     def evaluate(self, x: np.ndarray, t: np.ndarray) -> tuple[float, np.ndarray]:
         """Return loss and outputs of what was learned last; images (n, c, h, w)."""

@@ -242,6 +242,43 @@ def test_keras_stops_and_goes_back_as_we_do(learn):
 
 @KERAS
 @pytest.mark.compare
+@pytest.mark.parametrize("left", ["whole", "damaged", "of another recipe"])
+def test_a_stopped_run_goes_on_behind_the_folds_it_had(learn, peer, monkeypatch, left):
+    whole = learn("whole", YEARS, "paper", portion=0.3)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    recipe = {"passes": 1} if left == "of another recipe" else {}
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_peer, "_report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            learn("stopped", YEARS, "paper", portion=0.3, **recipe)
+    checkpoint = whole.folder.with_name("stopped") / "fold0/checkpoint.npz"
+    if left == "damaged":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-30])
+    learned = []
+    learn_once = peer.Side.learn
+
+    def counted(side, fold, *parts):
+        learned.append(fold)
+        return learn_once(side, fold, *parts)
+
+    monkeypatch.setattr(peer.Side, "learn", counted)
+    again = learn("stopped", YEARS, "paper", portion=0.3)
+    assert learned == ([1, 1] if left == "whole" else [0, 0, 1, 1])
+    for fold in ("fold0", "fold1"):
+        for name in ("metrics.json", "predictions.csv"):
+            same = [(run.folder / fold / name).read_bytes() for run in (whole, again)]
+            assert same[0] == same[1]
+        for side in ("engine", "keras"):
+            ours, theirs = (_scores(run.folder / fold, side) for run in (whole, again))
+            assert ours == theirs
+    assert not list(again.folder.rglob("checkpoint*"))
+
+
+@KERAS
+@pytest.mark.compare
 def test_what_diverges_in_keras_is_an_error(learn, monkeypatch):
     monkeypatch.setattr(keras_peer, "in_turn", lambda fold, *sides: sides[::-1])
     wild = {"optimizer": {"sgd": {"learning_rate": 1e6}}, "passes": 10}
