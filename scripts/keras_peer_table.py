@@ -12,7 +12,7 @@ from scripts.lib import cli, runs, scores, statistics, tables
 from scripts.lib.files import read_json, write_csv
 from scripts.lib.speed.learning import Pass, to_the_same_score
 from scripts.lib.splits import load_folds
-from scripts.tables import about_data, about_protocol, common_columns, leak_columns
+from scripts.tables import about_protocol, common_columns, leak_columns
 
 COLUMNS = (
     "experiment", "variant", "target", "task", "model", "protocol", "leaks", "metric",
@@ -278,7 +278,7 @@ def _notes(experiment: Mapping, source: Mapping, rows: Sequence[Mapping]) -> lis
     seeds = " ".join(map(str, experiment["seeds"]))
     about = {row["keras_device"]: row for row in rows if "keras_device" in row}
     listed = [
-        about_data(source),
+        tables.about_data(source),
         f"Scale: {experiment['scale']}; seeds: {seeds}; n counts folds × seeds; ours "
         "and keras are means over them; interval, keras interval: 95 %, by bootstrap "
         "over the children (other children, the same trainings). mape, accuracy in %.",

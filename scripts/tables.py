@@ -106,7 +106,7 @@ def make_table(args: argparse.Namespace) -> None:
 def notes(experiment: Mapping, source: Mapping) -> list[str]:
     """Return what must stand beside every number of a table."""
     listed = [
-        about_data(source),
+        tables.about_data(source),
         f"Scale: {experiment['scale']}; seeds: {_seeds(experiment)}; n counts folds × "
         "seeds; ours is their mean, sd their standard deviation (n - 1); interval: "
         "95 %, by bootstrap over the children (other children, the same trainings).",
@@ -131,17 +131,6 @@ def notes(experiment: Mapping, source: Mapping) -> list[str]:
         "mape in %, accuracy in %; seconds: training, all folds together.",
     ]
     return listed
-
-
-def about_data(source: Mapping) -> str:
-    """Return what a table says of its data: real drawings or a stand-in."""
-    told = f"Data: {source['title']} ({source['dataset']}, {source['status']})."
-    if source["status"] == "stand-in":
-        told += (
-            f" These are generated drawings, not the {source['stands_in_for']} "
-            "drawings of the document: no number here is a reproduction."
-        )
-    return told
 
 
 def about_protocol(protocol: Mapping) -> str:

@@ -18,11 +18,19 @@ from typing import Any
 from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
 from engine.options import fill
-from scripts.lib import overlays
+from scripts.lib import overlays, questions
 from scripts.lib.diagnosis import checked
 from scripts.lib.schema import problems, read_yaml
 
-KINDS = ("datasets", "augmentations", "protocols", "models", "experiments")
+KINDS = (
+    "datasets",
+    "augmentations",
+    "protocols",
+    "models",
+    "experiments",
+    "comparisons",
+    "claims",
+)
 SETTINGS = "config/config.yaml"
 _ID = r"[A-Za-z0-9_-]+"
 _SCALES = ("smoke", "demo", "paper")
@@ -47,6 +55,8 @@ class Configs:
     protocols: dict[str, dict]
     models: dict[str, dict]
     experiments: dict[str, dict]
+    comparisons: dict[str, dict]
+    claims: dict[str, dict]
 
 
 def load_configs(
@@ -189,6 +199,10 @@ def _all_problems(configs: Configs) -> Iterator[str]:
         elif "model" in experiment:
             where = f"config/experiments/{name}.yaml"
             yield from _unknown([experiment["model"]], configs.models, where, "model")
+    for name, comparison in configs.comparisons.items():
+        yield from questions.comparison_problems(name, comparison, configs.experiments)
+    for name, claims in configs.claims.items():
+        yield from questions.claims_problems(name, claims)
 
     compared = [n for n, e in configs.experiments.items() if "keras_peer" in e]
     if len(compared) > 1:

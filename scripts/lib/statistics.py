@@ -171,6 +171,26 @@ def corrected_resampled_t(
     return TTest(t, 2 * float(special.stdtr(n - 1, -abs(t))), interval)
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p-values corrected for being one of several, in the given order.
+
+        p'_(i) = max_{j ≤ i} min(1, (m + 1 - j) p_(j)),   p_(1) ≤ ... ≤ p_(m)
+
+    p' < α for all that may be called different, with at most α the chance that even one
+    of them is not; nothing is asked of how the tests depend on each other.
+    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979).
+    Raises: ValueError for a value outside [0, 1].
+    """
+    for p in ps:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Holm: expected p in [0, 1], received {p}")
+    corrected, largest = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[place]))
+        corrected[place] = largest
+    return corrected
+
+
 def t_interval(values: Sequence[float], *, level: float = 0.95) -> Interval | None:
     """Return mean ± t_{n−1} s / √n; None for one value, whose spread is not known.
 

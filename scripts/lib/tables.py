@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,23 @@ def write_texts(
     notes = list(notes)
     write_text(csv_path.with_suffix(".md"), markdown(title, columns, rows, notes))
     write_text(csv_path.with_suffix(".tex"), latex(title, columns, rows, notes))
+
+
+def read(path: str | Path) -> list[dict[str, str]]:
+    """Return the rows of a table's CSV file; what is empty is an empty text."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def about_data(source: Mapping[str, Any]) -> str:
+    """Return the note that says whose data a table shows.  source: source.json."""
+    told = f"Data: {source['title']} ({source['dataset']}, {source['status']})."
+    if source["status"] == "stand-in":
+        told += (
+            f" These are generated drawings, not the {source['stands_in_for']} "
+            "drawings of the document: no number here is a reproduction."
+        )
+    return told
 
 
 def markdown(title: str, columns: Sequence[str], rows, notes: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.lib import datasets, embedded, packages, provenance
+from scripts.lib import datasets, embedded, packages, provenance, questions
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
 
@@ -253,7 +253,7 @@ def results_of(experiment):
 def all_results():
     """Tables and figures of all experiments that are chosen."""
     files = [file for name in STUDY.experiments for file in results_of(name)]
-    files += leak_results() if STUDY.trained else []
+    files += leak_results() + question_results() if STUDY.trained else []
     # Overnight one wants to know how long it will take.
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
 
@@ -263,6 +263,67 @@ def leak_results():
     names = sorted({STUDY.dataset_of(name) for name in STUDY.trained})
     sheets = [f"results/figures/{name}-duplicates.png" for name in names]
     return ["results/figures/leak.png", "results/tables/leak_audit.csv", *sheets]
+
+
+def question_results():
+    """What is asked of several experiments at once: comparisons, and claims."""
+    documents = [name for name in STUDY.configs.claims if claims_tables(name)]
+    return comparison_tables() + [
+        f"results/tables/claims_{name}.csv" for name in documents
+    ]
+
+
+def comparison_tables():
+    """The comparisons that name an experiment which is trained."""
+    names = [name for name in STUDY.configs.comparisons if STUDY.compared(name)]
+    return [f"results/tables/comparisons_{name}.csv" for name in names]
+
+
+def claims_tables(document):
+    """The tables that claims are decided by: of this run, or of another if they exist."""
+    claims = STUDY.configs.claims[document]
+    made = {file for name in STUDY.experiments for file in results_of(name)}
+    made.update(leak_results(), comparison_tables())
+    made.update(
+        file
+        for file in (f"results/tables/{name}.csv" for name in claims.get("outside", ()))
+        if Path(file).exists()
+    )
+    named = [f"results/tables/{name}.csv" for name in questions.tables_of(claims)]
+    return [file for file in named if file in made]
+
+
+def compared_files(wildcards):
+    """The scores of all models that a comparison may name, and the folds they share."""
+    asked = STUDY.configs.comparisons[wildcards.comparison]
+    names = STUDY.compared(wildcards.comparison)
+    runs = [
+        (name, variant, protocol)
+        for name in names
+        for variant, protocol in STUDY.runs_of(name)
+        if protocol in STUDY.honest_protocols_of(name)
+    ]
+    dealt = {(STUDY.dataset_of(name), protocol) for name, _, protocol in runs}
+    return {
+        "metrics": [
+            path.format(experiment=name, variant=variant, protocol=protocol, seed=seed)
+            for name, variant, protocol in runs
+            for seed in STUDY.seeds
+            for path in of_all_folds("metrics.json", STUDY.folds_of(protocol))
+        ],
+        "baselines": sorted(
+            {
+                STUDY.baselines_of(*run)
+                for run in runs
+                if questions.measured_by_baselines(asked, run[0])
+            }
+        ),
+        "folds": [f"results/data/{d}/folds/{p}.json" for d, p in sorted(dealt)],
+        "labels": [
+            f"results/data/{d}/labels.csv" for d in sorted({d for d, _ in dealt})
+        ],
+        "sources": sources_of(names),
+    }
 
 
 def closing_lines():

@@ -1,0 +1,58 @@
+# Needs:  metrics on the same folds, trivial baselines; and the tables of all experiments
+# Makes:  results/tables/{comparisons,claims}_ID.{csv,md,tex}
+
+
+rule comparisons:
+    """Compare models two by two on the same folds, where no fold leaks."""
+    input:
+        unpack(compared_files),
+    output:
+        csv=report(
+            "results/tables/comparisons_{comparison}.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"experiment": "{comparison}, comparisons"},
+        ),
+        others=multiext("results/tables/comparisons_{comparison}", ".md", ".tex"),
+    log:
+        "logs/tables/comparisons_{comparison}.log",
+    wildcard_constraints:
+        comparison="|".join(STUDY.configs.comparisons),
+    params:
+        code=code("comparisons"),
+        asked=lambda wc: STUDY.comparison_json(wc.comparison),
+    message:
+        "compare models, two by two ({wildcards.comparison})"
+    shell:
+        "python -m scripts.comparisons --comparison-json {params.asked:q}"
+        " --runs results/runs --data results/data"
+        " --output-stem results/tables/comparisons_{wildcards.comparison} 2> {log:q}"
+
+
+rule claims:
+    """Say of every testable sentence of a document whether our tables bear it out."""
+    input:
+        tables=lambda wc: claims_tables(wc.document),
+        sources=sources_of(STUDY.trained),
+    output:
+        csv=report(
+            "results/tables/claims_{document}.csv",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"document": "{document}"},
+        ),
+        others=multiext("results/tables/claims_{document}", ".md", ".tex"),
+    log:
+        "logs/tables/claims_{document}.log",
+    wildcard_constraints:
+        document="|".join(STUDY.configs.claims),
+    params:
+        code=code("claims"),
+        claims=lambda wc: STUDY.digest([STUDY.part("claims", wc.document)]),
+        scale=STUDY.scale,
+    message:
+        "look what our tables say to the claims of {wildcards.document}"
+    shell:
+        'python -m scripts.claims --claims "$IGNETLAB_CONFIG"/claims/{wildcards.document}.yaml'
+        " --tables {input.tables:q} --sources {input.sources:q} --scale {params.scale}"
+        " --output-stem results/tables/claims_{wildcards.document} 2> {log:q}"
