@@ -81,7 +81,10 @@ def judge(
         )
         found = {key: _values(finding, key) for key in COLUMNS[-4:]}
         word, because = claims.verdict(
-            finding, set(found["status"]), data=claim.get("data", "alike")
+            finding,
+            set(found["status"]),
+            set(found["scale"]),
+            data=claim.get("data", "alike"),
         )
         several = [tests] if isinstance(tests, Mapping) else tests
         yield {
@@ -140,7 +143,8 @@ def _notes(
         "reproduced if what stands there holds, not reproduced if one row speaks "
         "against it; cannot be decided where no row, or not all of them, is there. "
         "(other data): others' drawings than the document's; generated ones decide "
-        "nothing about it. ours: one value, or the least … greatest of so many rows."
+        "nothing about it, nor does the scale smoke. ours: one value, or the least … "
+        "greatest of so many rows."
     )
     yield (
         f"What does not depend on a protocol (times, derivatives) stands under "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,11 +15,18 @@ from scripts.lib.files import write_text
 _TOLERANCE = 1.0
 
 
-def make_summary(tables: Sequence[Path], xor: Path | None, output: Path) -> None:
+def make_summary(
+    tables: Sequence[Path],
+    xor: Path | None,
+    output: Path,
+    claims: Sequence[Path] = (),
+) -> None:
     """Write the report's opening page as reStructuredText."""
     lines = ["What was reproduced, and what was not", "=" * 37, ""]
     if xor is not None:
         lines += _xor_lines(_read(xor))
+    for path in claims:
+        lines += _claims_lines(path.stem, _read(path))
     read = [_read(path) for path in tables]
     for path, rows in zip(tables, read, strict=True):
         lines += _experiment_lines(path.stem, rows)
@@ -38,6 +46,16 @@ def _xor_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
         "of this table with the document's.",
         "",
     ]
+
+
+def _claims_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return how many sentences of a document were borne out, view by view."""
+    lines = _heading(f"{name.removeprefix('claims_').upper()}, sentence by sentence")
+    for view in dict.fromkeys(row["view"] for row in rows):
+        counts = Counter(row["verdict"] for row in rows if row["view"] == view)
+        told = ", ".join(f"{number} {word}" for word, number in counts.items())
+        lines.append(f"* {'no protocol' if view == 'any' else view}: {told}.")
+    return [*lines, "", f"Each of them: ``results/tables/{name}.md``.", ""]
 
 
 def _experiment_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -140,9 +158,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, nargs="*", default=[], help="CSV files")
     parser.add_argument("--xor", type=Path, help="xor.csv")
+    parser.add_argument("--claims", type=Path, nargs="*", default=[], help="CSV files")
     parser.add_argument("--output", type=Path, required=True, help="written, .rst")
     args = parser.parse_args()
-    make_summary(args.tables, args.xor, args.output)
+    make_summary(args.tables, args.xor, args.output, args.claims)
 
 
 if __name__ == "__main__":

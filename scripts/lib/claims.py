@@ -19,7 +19,6 @@ Tables = Mapping[str, Sequence[Row]]
 ANY = "any"
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 UNDECIDED = "cannot be decided"
-_OTHER_DATA = " (other data)"
 # The largest number of the column in the table.
 _LAST = "$last"
 _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -86,25 +85,35 @@ def find(
 
 
 def verdict(
-    finding: Finding, statuses: set[str], *, data: str = "alike"
+    finding: Finding,
+    statuses: set[str],
+    scales: set[str],
+    *,
+    data: str = "alike",
 ) -> tuple[str, str]:
     """Return a sentence's verdict, and why.
 
-    statuses: of the data sets that the rows are of (official, local, stand-in); data:
-    what decides: `any` data where the sentence is not about drawings, the document's
-    `own` where it is about its collection; by default those `alike`, and the verdict
-    says if they are others'. Generated data decide nothing about a document's.
+    statuses: of the data sets that the rows are of (official, local, stand-in);
+    scales: that they were made at; data: what decides: `any` data where the sentence is
+    not about drawings, the document's `own` where it is about its collection; by
+    default those `alike`. Generated data decide nothing about a document's, nor does
+    the scale smoke, which only shows that everything runs. The verdict says if the data
+    are others' or the scale is not the document's.
     """
     if finding.holds is None:
         return UNDECIDED, finding.because
     word = REPRODUCED if finding.holds else NOT_REPRODUCED
-    if data == "any" or statuses == {"official"}:
+    if data == "any":
         return word, finding.because
     kind = "generated" if "stand-in" in statuses else "others'"
-    if data == "own" or "stand-in" in statuses:
+    if "stand-in" in statuses or (data == "own" and statuses != {"official"}):
         what = "holds" if finding.holds else "does not hold"
         return UNDECIDED, f"{kind} drawings, not the paper's data; on them it {what}"
-    return word + _OTHER_DATA, finding.because
+    if "smoke" in scales:
+        return UNDECIDED, "the scale smoke shows only that everything runs"
+    marks = [] if statuses == {"official"} else ["other data"]
+    marks += [f"scale {scale}" for scale in sorted(scales - {"paper"})]
+    return f"{word} ({', '.join(marks)})" if marks else word, finding.because
 
 
 def describe(test: Mapping[str, Any]) -> str:
@@ -120,6 +129,8 @@ def describe(test: Mapping[str, Any]) -> str:
     if test["rows"]:
         words.append(f"of {_filter_text(test['rows'])}:")
     words += [test.get("over", "each"), _relation_text(test)]
+    if "rows_at_least" in test:
+        words.append(f"of at least {test['rows_at_least']}")
     return " ".join(words)
 
 

@@ -10,7 +10,7 @@ import pytest
 import engine
 from scripts import baselines, evaluate, figures, report, tables, train
 from scripts.lib import cli
-from scripts.lib.files import read_json, write_json
+from scripts.lib.files import read_json, write_csv, write_json
 from tests.conftest import ROOT
 
 PROTOCOLS = {
@@ -375,8 +375,14 @@ def test_figures_are_drawn_and_repeat_to_the_byte(study, kind):
 
 def test_the_summary_says_what_the_table_says(study):
     out = study.base / "summary.rst"
-    report.make_summary([study.base / "tables/small.csv"], None, out)
+    claims = study.base / "claims_s0.csv"
+    verdicts = [("paper", "reproduced"), ("paper", "reproduced"), ("any", "cannot")]
+    rows = [{"view": view, "verdict": word} for view, word in verdicts]
+    write_csv(claims, ("view", "verdict"), rows)
+    report.make_summary([study.base / "tables/small.csv"], None, out, [claims])
     text = out.read_text("utf-8")
+    assert "* paper: 2 reproduced.\n* no protocol: 1 cannot.\n" in text
+    assert "``results/tables/claims_s0.md``" in text
     assert "**generated**" in text and "small does not record sex" in text
     assert "paper (leaks)" in text and "by-child (no leak)" in text
     assert "DEVIATION" not in text and "S0 gives" in text

@@ -30,6 +30,8 @@ AFTER_IMAGES = {
     "augment",
     "augmentation_sheet",
     "baselines",
+    "claims",
+    "comparisons",
     "duplicates",
     *DIAGNOSTICS,
     "evaluate",
@@ -42,7 +44,16 @@ AFTER_IMAGES = {
     "table",
     "train",
 }
-AFTER_TRAINING = {"evaluate", "leak", "profiles", "report", "summary", "table"}
+AFTER_TRAINING = {
+    "claims",
+    "comparisons",
+    "evaluate",
+    "leak",
+    "profiles",
+    "report",
+    "summary",
+    "table",
+}
 FIGURES = {"augmentation_sheet", "duplicates", "leak", "profiles"}
 FIGURES |= {rule for rule in DIAGNOSTICS if rule.endswith("_figure")}
 
@@ -56,7 +67,8 @@ def done(finished):
 
 def test_everything_is_made(finished, done):
     results = done.work / "results"
-    for name in ("ignet", "keras_baseline", "leak_audit", "xor"):
+    tables = ("ignet", "keras_baseline", "leak_audit", "xor")
+    for name in (*tables, "comparisons_s0", "claims_s0"):
         for ending in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{ending}").stat().st_size > 0
     names = ("ignet-profiles", "keras_baseline-augmentation", "leak")
@@ -98,6 +110,8 @@ def test_tables_say_that_the_data_are_a_stand_in(done):
         ("ignet", "training"),
         ("keras_baseline", "training"),
         ("leak_audit", "leak_audit"),
+        ("comparisons_s0", "comparisons"),
+        ("claims_s0", "claims"),
         ("ignet_diagnostics", "ignet_diagnostics"),
         ("ignet_tune", "ignet_tune"),
         ("ignet_w2", "ignet_w2"),
@@ -190,6 +204,8 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
         ("scripts/lib/plots.py", FIGURES | {"report"}),
         ("scripts/lib/person.py", {"fetch_embedded_drawings", "labels", "images"}),
         ("scripts/report.py", {"summary", "report"}),
+        ("scripts/lib/claims.py", {"claims", "summary", "report"}),
+        ("scripts/lib/comparing.py", {"comparisons", "claims", "summary", "report"}),
         ("workflow/report/leak.rst", {"report"}),
         ("engine/backends/__init__.py", set()),
     ],

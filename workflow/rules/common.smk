@@ -267,10 +267,13 @@ def leak_results():
 
 def question_results():
     """What is asked of several experiments at once: comparisons, and claims."""
+    return [*comparison_tables(), *register_tables()]
+
+
+def register_tables():
+    """The claims of all documents that a table of this run can decide."""
     documents = [name for name in STUDY.configs.claims if claims_tables(name)]
-    return comparison_tables() + [
-        f"results/tables/claims_{name}.csv" for name in documents
-    ]
+    return [f"results/tables/claims_{name}.csv" for name in documents]
 
 
 def comparison_tables():

@@ -12,6 +12,7 @@ rule summary:
     input:
         tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
         xor=["results/tables/xor.csv"] if "xor" in STUDY.experiments else [],
+        claims=register_tables(),
     output:
         report(
             "results/report/summary.rst",
@@ -25,10 +26,12 @@ rule summary:
         code=code("report"),
         deviations=STUDY.deviations_digest,
         xor=lambda wc, input: f"--xor {input.xor}" if input.xor else "",
+        claims=lambda wc, input: f"--claims {input.claims}" if input.claims else "",
     message:
         "sum up what was reproduced"
     shell:
         "python -m scripts.report --tables {input.tables:q} {params.xor}"
+        " {params.claims}"
         " --output {output:q} 2> {log:q}"
 
 
