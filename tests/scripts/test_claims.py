@@ -65,9 +65,7 @@ def test_what_is_not_there_cannot_be_decided():
 
 
 def test_a_column_that_is_not_there_is_an_error():
-    with pytest.raises(
-        ValueError, match=r"scores\.csv: expected one of the columns"
-    ):
+    with pytest.raises(ValueError, match=r"scores\.csv: expected one of the columns"):
         find(column="our")
     with pytest.raises(ValueError, match="received 'varient'"):
         find(rows={"varient": "a"})
