@@ -135,9 +135,12 @@ def verdict(row: Mapping[str, str]) -> str:
 def best_trivial(
     row: Mapping[str, str], rows: Iterable[Mapping[str, str]]
 ) -> Mapping[str, str] | None:
-    """Return the best trivial baseline under the same protocol as `row`."""
+    """Return the best trivial baseline under the same protocol as `row`.
+
+    The ceiling is none: it says what any of them could reach.
+    """
     same = [r for r in rows if r["protocol"] == row["protocol"] and r["ours"]]
-    trivial = [r for r in same if not r["seconds"]]
+    trivial = [r for r in same if not r["seconds"] and r["model"] != "ceiling"]
     if not trivial:
         return None
     choose = min if row["metric"] == "mape" else max

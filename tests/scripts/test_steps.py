@@ -411,6 +411,15 @@ def test_verdicts(metric, published, ours, words):
     assert report.verdict({**row, "status": "local"}) == f"{words} (other data)"
 
 
+def test_the_ceiling_is_no_trivial_baseline():
+    row = {"metric": "accuracy", "protocol": "paper"}
+    rows = [
+        {"protocol": "paper", "model": model, "ours": ours, "seconds": ""}
+        for model, ours in (("ceiling", "100"), ("majority", "20"), ("logistic", "30"))
+    ]
+    assert report.best_trivial(row, rows)["model"] == "logistic"
+
+
 @pytest.mark.parametrize(
     "metric, leaking, honest, words",
     [("mape", 10.0, 25.0, "+15.0 points"), ("accuracy", 30.0, 32.0, "-2.0 points")],
