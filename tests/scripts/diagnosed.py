@@ -11,8 +11,8 @@ from scripts.lib.files import write_json
 from tests.conftest import ROOT
 
 PROTOCOLS = {
-    "paper": {"id": "paper", "labels": True, "unit": "row", "reported": "validation"},
-    "by-child": {"id": "by-child", "labels": True, "unit": "child", "reported": "test"},
+    "paper": {"id": "paper", "labels": True, "unit": "row"},
+    "by-child": {"id": "by-child", "labels": True, "unit": "child"},
 }
 RECIPE = {
     "optimizer": {"sgd": {"learning_rate": 0.001}},

@@ -67,9 +67,7 @@ def asked(study: Study, part: str) -> str:
                     "id": variant,
                     "model": study.model_of(experiment, variant),
                     "tasks": {
-                        protocol: json.loads(
-                            study.task(experiment, variant, protocol, "reported")
-                        )
+                        protocol: json.loads(study.task(experiment, variant, protocol))
                         for protocol in protocols_of(study, part)
                     },
                 }

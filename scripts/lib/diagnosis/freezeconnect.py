@@ -95,45 +95,38 @@ def ratios(times: Mapping[Way, Sequence[float]], way: Way) -> list[float]:
 
 @dataclass(frozen=True)
 class Learning:
-    """One training: validation scores by pass, the reported score of the best pass.
+    """One training: validation scores by pass, and the best of the first passes.
 
-    scores end where it diverged; reported: None if that was before `passes`; steps: of
-    a pass.
+    scores end where it diverged; best: None if that was before `passes`; steps: of a
+    pass.
     """
 
     scores: list[float]
-    reported: float | None
+    best: float | None
     steps: int
 
 
 def learn(
     case: Case, way: Way, seed: int, fold: int, *, passes: int, most: int
 ) -> Learning:
-    """Train one way for `most` passes; the best of the first `passes` is scored.
+    """Train one way for `most` passes; the best of the first `passes` is its score.
 
     So that all are scored after the same number of passes, and those that take longer
-    to a score are still seen to come there. The test part is scored once, after the
-    pass has been chosen on the validation part.
+    to a score are still seen to come there. The score is the validation part's: the
+    test part belongs to the step `evaluate` alone.
     """
     network = started(case, way, seed, fold)
     scores: list[float] = []
-    best: dict[str, Any] = {}
     steps = -(-len(case.part(fold, "train").ids) // case.recipe["batch_size"])
 
     def after_pass(row: Mapping[str, Any]) -> None:
         scores.append(row["validation_score"])
-        if len(scores) <= passes and passes_to(scores, scores[-1], case.metric) == len(
-            scores
-        ):
-            best.update(network.parameters())
 
     with contextlib.suppress(engine.NumericsError):
         case.fit(case.trainer(network, seed, fold), fold, most, after_pass)
     if len(scores) < passes:
         return Learning(scores, None, steps)
-    network.set_parameters(best)
-    part = case.part(fold, case.task["protocol"]["reported"])
-    return Learning(scores, case.score_on(network, part), steps)
+    return Learning(scores, better(case.metric)(scores[:passes]), steps)
 
 
 def started(case: Case, way: Way, seed: int, fold: int) -> engine.Network:
@@ -176,7 +169,7 @@ def row_of(
         "portion": way[1],
         "protocol": case.protocol,
         "score_metric": case.metric,
-        "part": case.task["protocol"]["reported"],
+        "part": "validation",
         "clock": clock_of(case.device)[0],
         "step_ms": 1e3 * step,
         "step_ratio": middle.median(of_rounds),
@@ -213,14 +206,14 @@ def learning_of(
         before = took_plain * plain.steps * middle.median(times[NOTHING])
         found["seconds"].append(seconds)
         found["ratio"].append(seconds / before)
-    reported = [run.reported for run in runs[way] if run.reported is not None]
-    score, sd = statistics.mean_sd(reported) if reported else (None, None)
+    best = [run.best for run in runs[way] if run.best is not None]
+    score, sd = statistics.mean_sd(best) if best else (None, None)
     reached = found["ratio"]
     row = {
         "score": score,
         "sd": sd,
         "n": len(runs[way]),
-        "diverged": len(runs[way]) - len(reported),
+        "diverged": len(runs[way]) - len(best),
         "compared": compared,
         "reached": len(reached),
     }
@@ -322,7 +315,7 @@ def _stability(rows: Sequence[Mapping]) -> Iterator[str]:
 
 
 def _changes(learned: Sequence[Mapping], rows: Sequence[Mapping]) -> Iterator[str]:
-    """Yield by how many points freezeconnect changes the reported score."""
+    """Yield by how many points freezeconnect changes the score."""
     plain = {
         (r["variant"], r["protocol"]): r["score"]
         for r in rows
