@@ -25,6 +25,8 @@ from scripts.lib.speed.clock import Clock
 from scripts.lib.speed.learning import Pass
 from scripts.train import batch_size, fit_settings, make_trainer
 
+_CHECKED = 4  # images that both must say the same of
+
 
 class Side:
     """One side: learns fold after fold; carries weights if the protocol says so."""
@@ -128,6 +130,7 @@ class KerasSide(Side):
         trainer, model = self._model(fold, len(train.x))
         if before is None:
             keras_models.set_parameters(model, trainer.network)
+            check_same(trainer.network, model, validation.x[:_CHECKED])
         else:
             model.set_weights(before.get_weights())
         rows = keras_models.fit(
@@ -145,7 +148,6 @@ class KerasSide(Side):
     def _model(self, fold: int, rows: int) -> tuple[engine.Trainer, Any]:
         """Return our network with its trainer, and the same in Keras."""
         trainer = self._trainer(fold, rows, "reference")
-        check_same(trainer.network)
         optimizer = self.task["recipe"]["optimizer"]
         return trainer, keras_models.compiled(trainer.network, optimizer, trainer.seed)
 
@@ -163,10 +165,11 @@ class KerasSide(Side):
         return float(found["loss"]), self.learned.predict(x, verbose=0)
 
 
-def check_same(network: engine.Network) -> None:
-    """Do nothing if Keras can learn the same of every layer.
+def check_same(network: engine.Network, model: Any, x: np.ndarray) -> None:
+    """Do nothing if Keras's model, with the network's parameters, is the same.
 
-    Raises: ValueError for a setting that `keras_models.build` passes over.
+    x: images (n, c, h, w), of which both must say the same to 1e-3 of the largest.
+    Raises: ValueError for what `keras_models.build` passes over.
     """
     plain = {"bias_rate": 1.0, "dropconnect": 0.0, "freezeconnect": 0.0}
     for layer in network.layers:
@@ -179,6 +182,15 @@ def check_same(network: engine.Network) -> None:
                 f"{layer.name}: {other[0]}: expected what Keras's layer can do too, "
                 f"received {settings[other[0]]!r}; compare a network without it"
             )
+    ours = network.predict(x)
+    theirs = model.predict(keras_models.to_last(x), verbose=0)
+    near = 1e-3 * np.abs(ours).max()
+    if theirs.shape != ours.shape or not np.allclose(theirs, ours, rtol=0, atol=near):
+        raise ValueError(
+            f"expected that Keras says the same with the same parameters, {ours[0]}, "
+            f"received {theirs[0]}; compare a network without settings that "
+            "keras_models.build does not read"
+        )
 
 
 def _check_finite(rows: list[Pass], where: str) -> None:

@@ -286,19 +286,24 @@ def test_what_diverges_in_keras_is_an_error(learn, monkeypatch):
         learn("wild", MONTHS, "by-child", **wild)
 
 
+@KERAS
 @pytest.mark.compare
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
         ({"dense": {"units": 1, "freezeconnect": 0.5}}, "freezeconnect: expected"),
         ({"dense": {"units": 1, "bias": "fixed"}}, "received 'fixed'"),
+        ({"dense": {"units": 1}}, "says the same with the same parameters"),
+        ({"conv": {"filters": 1, "kernel": 3, "dilation": 2}}, "says the same with"),
     ],
 )
 def test_what_keras_cannot_learn_is_refused(peer, layer, text):
-    spec = {"input": [1, 4, 4], "layers": [layer], "loss": "mean_squared_error"}
+    spec = {"input": [1, 6, 6], "layers": [layer], "loss": "mean_squared_error"}
     network = engine.Network.from_spec(spec, device="reference")
+    model = peer.keras_models.build(network)  # with initial values of its own
+    x = np.ones((2, 1, 6, 6), np.float32)
     with pytest.raises(ValueError, match=text):
-        peer.check_same(network)
+        peer.check_same(network, model, x)
 
 
 @pytest.mark.compare
