@@ -1,38 +1,35 @@
-"""Step `figures`: profiles, augmentation, duplicates, the leak, the speed."""
+"""Step `figures`: every picture but those of the diagnostics."""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, pair_sheet, plots, runs
+from scripts.lib import cli, pair_sheet, plots, runs, tables
 from scripts.lib.files import read_json
 from scripts.lib.splits import read_children
 
 
 def make_profiles(args: argparse.Namespace) -> None:
     """Draw training loss and validation score over the passes of all folds in a row."""
-    experiment = json.loads(args.experiment_json)
+    about = json.loads(args.about_json)
     panels = []
-    for variant in experiment["variants"]:
-        if variant["why_not"]:
-            continue
-        for protocol in experiment["protocols"]:
+    for variant in about["variants"]:
+        for protocol in about["protocols"]:
             found = runs.fold_folders(
-                args.runs, experiment, variant, protocol, experiment["seeds"][:1]
+                args.runs, about, variant, protocol, about["seeds"][:1]
             )
             folds = [_read_history(folder / "history.csv") for _, _, folder in found]
             panels.append(plots.Profile(variant, protocol, folds))
-    plots.save(plots.profiles(experiment, panels, read_json(args.source)), args.output)
+    plots.save(plots.profiles(about, panels, read_json(args.source)), args.output)
 
 
 def make_augmentation(args: argparse.Namespace) -> None:
     """Draw a few drawings with their copies beside them, as S0's Fig. 3."""
-    experiment = json.loads(args.experiment_json)
+    experiment = json.loads(args.about_json)
     with np.load(args.augmented, allow_pickle=False) as file:
         images, parents = file["images"], file["parent"]
     names = list(dict.fromkeys(parents.tolist()))
@@ -55,55 +52,88 @@ def make_duplicates(args: argparse.Namespace) -> None:
 
 
 def make_leak(args: argparse.Namespace) -> None:
-    """Draw the leaking protocol beside the leak-free one for every variant."""
-    rows = [row for path in args.table for row in _read_csv(path)]
-    plots.save(plots.leak([row for row in rows if row["ours"]]), args.output)
+    """Draw the same networks with the leak, without it, and their controls."""
+    tables_ = map(tables.read, args.table)
+    sheets = list(zip(json.loads(args.about_json), tables_, strict=True))
+    plots.save(plots.leak(sheets), args.output)
+
+
+def make_depths(args: argparse.Namespace) -> None:
+    """Draw scores over the levels of a factor, such as depth."""
+    (path,) = args.table
+    plots.save(
+        plots.depths(json.loads(args.about_json), tables.read(path)), args.output
+    )
+
+
+def make_noise(args: argparse.Namespace) -> None:
+    """Draw scores over the level and the portion of the noise in the copies."""
+    (path,) = args.table
+    plots.save(plots.noise(json.loads(args.about_json), tables.read(path)), args.output)
+
+
+def make_samples(args: argparse.Namespace) -> None:
+    """Draw drawings of the test parts with their ages and those that are told."""
+    about = json.loads(args.about_json)
+    with np.load(args.images, allow_pickle=False) as file:
+        images = dict(zip(file["ids"].tolist(), file["images"], strict=True))
+    named = {"id": about["variant"]}, {"id": about["protocol"], "k": about["k"]}
+    told = {}
+    for _, _, folder in runs.fold_folders(args.runs, about, *named, about["seeds"][:1]):
+        for row in tables.read(folder / "predictions.csv"):
+            if row["part"] == "test":
+                sample = row["id"].partition("#")[0]
+                told[sample] = (float(row["target"]), float(row["prediction"]))
+    chosen = plots.spread(
+        [(images[sample], *ages) for sample, ages in sorted(told.items())], args.number
+    )
+    plots.save(plots.samples(about, chosen, read_json(args.source)), args.output)
 
 
 def make_speed(args: argparse.Namespace) -> None:
     """Draw the engine's samples a second over those of the best peer."""
-    plots.save(
-        plots.speed([row for path in args.table for row in _read_csv(path)]),
-        args.output,
-    )
+    rows = [row for path in args.table for row in tables.read(path)]
+    plots.save(plots.speed(rows), args.output)
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:
-    return [{k: float(v) for k, v in row.items() if v} for row in _read_csv(path)]
+    return [{k: float(v) for k, v in row.items() if v} for row in tables.read(path)]
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+# Each figure with what it is drawn from, beside the file that is written.
+_KINDS = {
+    "profiles": (make_profiles, "about source runs"),
+    "augmentation": (make_augmentation, "about source augmented"),
+    "duplicates": (make_duplicates, "source images labels"),
+    "leak": (make_leak, "about table"),
+    "depths": (make_depths, "about table"),
+    "noise": (make_noise, "about table"),
+    "samples": (make_samples, "about source runs images number"),
+    "speed": (make_speed, "table"),
+}
+_OPTIONS = {
+    "about": ("--about-json", {"help": "what it must know, JSON"}),
+    "source": ("--source", {"type": Path, "help": "source.json"}),
+    "runs": ("--runs", {"type": Path, "help": "results/runs"}),
+    "augmented": ("--augmented", {"type": Path}),
+    "images": ("--images", {"type": Path, "help": "images.npz"}),
+    "labels": ("--labels", {"type": Path}),
+    "table": ("--table", {"type": Path, "nargs": "+", "help": "CSV files"}),
+    "number": ("--number", {"type": int, "help": "of drawings"}),
+}
 
 
 def main() -> None:
     """Run the step from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     kinds = parser.add_subparsers(required=True)
-    for name, function in (
-        ("profiles", make_profiles),
-        ("augmentation", make_augmentation),
-        ("duplicates", make_duplicates),
-        ("leak", make_leak),
-        ("speed", make_speed),
-    ):
+    for name, (function, needed) in _KINDS.items():
         kind = kinds.add_parser(name, help=function.__doc__)
         kind.set_defaults(run=function)
         kind.add_argument("--output", type=Path, required=True, help="written, .png")
-        if name in ("leak", "speed"):
-            kind.add_argument("--table", type=Path, nargs="+", required=True)
-            continue
-        kind.add_argument("--source", type=Path, required=True, help="source.json")
-        if name == "duplicates":
-            kind.add_argument("--images", type=Path, required=True)
-            kind.add_argument("--labels", type=Path, required=True)
-            continue
-        kind.add_argument("--experiment-json", required=True, help="its settings, JSON")
-        if name == "profiles":
-            kind.add_argument("--runs", type=Path, required=True, help="results/runs")
-        else:
-            kind.add_argument("--augmented", type=Path, required=True)
+        for option in needed.split():
+            flag, settings = _OPTIONS[option]
+            kind.add_argument(flag, required=True, **settings)
     args = parser.parse_args()
     args.run(args)
 

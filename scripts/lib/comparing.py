@@ -21,7 +21,7 @@ _SAME = 1e-6
 class Model:
     """A trained variant, or with `baseline` what it is measured by, on one target.
 
-    experiment, variant: as STUDY.comparison_json gives them.
+    experiment, variant: as `questions.comparison_json` gives them.
     """
 
     experiment: Mapping[str, Any]

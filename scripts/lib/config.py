@@ -18,7 +18,7 @@ from typing import Any
 from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
 from engine.options import fill
-from scripts.lib import overlays, questions
+from scripts.lib import overlays, questions, showing
 from scripts.lib.diagnosis import checked
 from scripts.lib.schema import problems, read_yaml
 
@@ -290,6 +290,7 @@ def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterat
         )
     for variant in config["variants"]:
         yield from _variant_problems(where, config, variant, configs)
+    yield from showing.problems(where, config)
     for key, names in config.get("keras_peer", {}).items():
         yield from _unknown(names, config[key], where, f"keras_peer.{key}")
     for scale in _SCALES:

@@ -1,19 +1,64 @@
-"""Questions to several experiments at once: checking comparisons and claims."""
+"""Questions to several experiments at once: what comparisons and claims ask for."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import nearest
 from scripts.lib.claims import ANY
 
+if TYPE_CHECKING:
+    from scripts.lib.study import Study
 
-def experiments_of(comparison: Mapping[str, Any], trained: Iterable[str]) -> list[str]:
-    """Return those of the trained experiments that a comparison's patterns name."""
-    named = {pattern.partition("/")[0] for pattern in _patterns(comparison)}
-    return [name for name in trained if name in named]
+
+def compared(study: Study, name: str) -> list[str]:
+    """Return the trained experiments that a comparison's patterns name."""
+    patterns = _patterns(study.configs.comparisons[name])
+    named = {pattern.partition("/")[0] for pattern in patterns}
+    return [experiment for experiment in study.trained if experiment in named]
+
+
+def honest_protocols(study: Study, experiment: str) -> list[str]:
+    """Return the protocols at the scale that neither leak nor shuffle labels."""
+    return [
+        name
+        for name in study.protocols_of(experiment)
+        if not study.protocols[name]["leaks"]
+        and study.protocols[name]["labels"] is True
+    ]
+
+
+def comparison_json(study: Study, name: str) -> str:
+    """Return all that a comparison must know, as JSON."""
+    experiments = [_compared(study, experiment) for experiment in compared(study, name)]
+    asked = {**study.configs.comparisons[name], "experiments": experiments}
+    return json.dumps(asked, sort_keys=True)
+
+
+def _compared(study: Study, experiment: str) -> dict[str, Any]:
+    """Return what a comparison must know of one experiment."""
+    return {
+        "experiment": experiment,
+        "dataset": study.dataset_of(experiment),
+        "scale": study.scale,
+        "seeds": study.seeds,
+        "protocols": [
+            {
+                "id": protocol,
+                "k": study.folds_of(protocol),
+                "reported": study.protocols[protocol]["reported"],
+            }
+            for protocol in honest_protocols(study, experiment)
+        ],
+        "variants": [
+            {"id": name, **{k: variant[k] for k in ("target", "task", "augmentation")}}
+            for name, variant in study.experiments[experiment]["variants"].items()
+            if not study.why_not(experiment, name)
+        ],
+    }
 
 
 def measured_by_baselines(comparison: Mapping[str, Any], experiment: str) -> bool:

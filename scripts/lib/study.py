@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import datasets, deviations, questions
+from scripts.lib import datasets, deviations
 from scripts.lib.config import ConfigError, Configs, load_configs, merged_recipe
 from scripts.lib.files import sha256_of
 
@@ -286,56 +286,6 @@ class Study:
                         "recipe": self.recipe(experiment, name),
                     }
                     for name, variant in config["variants"].items()
-                ],
-            }
-        )
-
-    # Questions to several experiments at once: comparisons and claims.
-
-    def compared(self, name: str) -> list[str]:
-        """Return the trained experiments that a comparison names."""
-        return questions.experiments_of(self.configs.comparisons[name], self.trained)
-
-    def honest_protocols_of(self, experiment: str) -> list[str]:
-        """Return the protocols at the scale that neither leak nor shuffle labels."""
-        return [
-            p
-            for p in self.protocols_of(experiment)
-            if not self.protocols[p]["leaks"] and self.protocols[p]["labels"] is True
-        ]
-
-    def comparison_json(self, name: str) -> str:
-        """Return all that a comparison must know, as JSON."""
-        return _json(
-            {
-                **self.configs.comparisons[name],
-                "experiments": [
-                    {
-                        "experiment": experiment,
-                        "dataset": self.dataset_of(experiment),
-                        "scale": self.scale,
-                        "seeds": self.seeds,
-                        "protocols": [
-                            {
-                                "id": p,
-                                "k": self.folds_of(p),
-                                "reported": self.protocols[p]["reported"],
-                            }
-                            for p in self.honest_protocols_of(experiment)
-                        ],
-                        "variants": [
-                            {
-                                "id": variant,
-                                **{
-                                    key: self.variant(experiment, variant)[key]
-                                    for key in ("target", "task", "augmentation")
-                                },
-                            }
-                            for variant in self.experiments[experiment]["variants"]
-                            if not self.why_not(experiment, variant)
-                        ],
-                    }
-                    for experiment in self.compared(name)
                 ],
             }
         )

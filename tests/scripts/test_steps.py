@@ -361,14 +361,34 @@ def test_the_table_holds_the_means_of_the_runs(study):
     assert r"\begin{tabular}" in (study.base / "tables/small.tex").read_text("utf-8")
 
 
-@pytest.mark.parametrize("kind", ["profiles", "augmentation", "leak"])
-def test_figures_are_drawn_and_repeat_to_the_byte(study, kind):
+ABOUT = {
+    **{key: EXPERIMENT[key] for key in ("experiment", "title", "scale", "seeds")},
+    "protocols": EXPERIMENT["protocols"],
+    "augmentation": "ignet",
+}
+LEAK = [{**ABOUT, "variants": ["months", "years"]}]
+RUN = [{"id": v["id"], "task": v["task"], "passes": 3} for v in VARIANTS[:2]]
+SAMPLES = {**ABOUT, "variant": "months", "protocol": "by-child", "k": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "about"),
+    [
+        ("profiles", {**ABOUT, "variants": RUN}),
+        ("augmentation", ABOUT),
+        ("leak", LEAK),
+        ("samples", SAMPLES),
+    ],
+)
+def test_figures_are_drawn_and_repeat_to_the_byte(study, small, kind, about):
     first, again = (study.base / f"{kind}-{i}.png" for i in range(2))
     make = getattr(figures, f"make_{kind}")
-    for out in (first, again):
-        study.arguments.output = out
-        study.arguments.table = [study.base / "tables/small.csv"]
-        make(study.arguments)
+    arguments = SimpleNamespace(**vars(study.arguments))
+    arguments.about_json = json.dumps(about)
+    arguments.images, arguments.number = small.images, 6
+    arguments.table = [study.base / "tables/small.csv"]
+    for arguments.output in (first, again):
+        make(arguments)
     assert first.read_bytes() == again.read_bytes()
     assert first.read_bytes().startswith(b"\x89PNG") and first.stat().st_size > 10_000
 

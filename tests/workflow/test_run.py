@@ -24,6 +24,7 @@ DIAGNOSTICS = {
     "w2",
     "w2_figure",
 }
+DRAWN_FROM_SCORES = {"depths", "leak", "noise_map", "profiles", "samples"}
 # From the images on.
 AFTER_IMAGES = {
     "audit",
@@ -36,9 +37,8 @@ AFTER_IMAGES = {
     *DIAGNOSTICS,
     "evaluate",
     "folds",
-    "leak",
+    *DRAWN_FROM_SCORES,
     "leak_audit",
-    "profiles",
     "report",
     "summary",
     "table",
@@ -48,13 +48,12 @@ AFTER_TRAINING = {
     "claims",
     "comparisons",
     "evaluate",
-    "leak",
-    "profiles",
+    *DRAWN_FROM_SCORES,
     "report",
     "summary",
     "table",
 }
-FIGURES = {"augmentation_sheet", "duplicates", "leak", "profiles"}
+FIGURES = {"augmentation_sheet", "duplicates", *DRAWN_FROM_SCORES}
 FIGURES |= {rule for rule in DIAGNOSTICS if rule.endswith("_figure")}
 
 
@@ -71,7 +70,7 @@ def test_everything_is_made(finished, done):
     for name in (*tables, "comparisons_s0", "claims_s0"):
         for ending in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{ending}").stat().st_size > 0
-    names = ("ignet-profiles", "keras_baseline-augmentation", "leak")
+    names = ("ignet-profiles-depth2", "keras_baseline-augmentation", "leak")
     for name in (*names, "embedded-drawings-duplicates"):
         png = (results / "figures" / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
@@ -201,7 +200,7 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
         ("scripts/lib/audit.py", {"audit", "leak_audit", "report"}),
         ("scripts/lib/diagnosis/w2.py", DIAGNOSTICS | {"report"}),
         ("scripts/lib/diagnosis/figures.py", FIGURES & DIAGNOSTICS | {"report"}),
-        ("scripts/lib/plots.py", FIGURES | {"report"}),
+        ("scripts/lib/plots/leak.py", FIGURES | {"report"}),
         ("scripts/lib/person.py", {"fetch_embedded_drawings", "labels", "images"}),
         ("scripts/report.py", {"summary", "report"}),
         ("scripts/lib/claims.py", {"claims", "summary", "report"}),

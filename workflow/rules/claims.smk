@@ -20,7 +20,7 @@ rule comparisons:
         comparison="|".join(STUDY.configs.comparisons),
     params:
         code=code("comparisons"),
-        asked=lambda wc: STUDY.comparison_json(wc.comparison),
+        asked=lambda wc: questions.comparison_json(STUDY, wc.comparison),
     message:
         "compare models, two by two ({wildcards.comparison})"
     shell:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.lib import datasets, embedded, packages, provenance, questions
+from scripts.lib import datasets, embedded, packages, provenance, questions, showing
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
 
@@ -238,14 +238,37 @@ def diagnostics_of(experiment):
     ]
 
 
+def of_first_seed(experiment, variants, protocols, name):
+    """The file `name` of all folds of some trainings, of the first seed."""
+    run = dict(experiment=experiment, seed=STUDY.seeds[0])
+    return [
+        path.format(variant=variant, protocol=protocol, **run)
+        for variant in variants
+        for protocol in protocols
+        for path in of_all_folds(name, STUDY.folds_of(protocol))
+    ]
+
+
+def profiled(experiment, sheet):
+    """The histories that a sheet of learning profiles shows."""
+    protocols = showing.profile_protocols(STUDY, experiment)
+    variants = showing.sheets_of(STUDY, experiment)[sheet]
+    return of_first_seed(experiment, variants, protocols, "history.csv")
+
+
+def sampled(experiment):
+    """The predictions that a sheet of drawings and ages shows."""
+    variant, protocol = showing.samples_of(STUDY, experiment)
+    return of_first_seed(experiment, [variant], [protocol], "predictions.csv")
+
+
 def results_of(experiment):
     """Tables and figures of one experiment."""
     if experiment == "xor":
         return ["results/tables/xor.csv", "results/tables/xor_weights.csv"]
     return [
         f"results/tables/{experiment}.csv",
-        f"results/figures/{experiment}-profiles.png",
-        f"results/figures/{experiment}-augmentation.png",
+        *showing.files_of(STUDY, experiment),
         *diagnostics_of(experiment),
     ]
 
@@ -262,7 +285,8 @@ def leak_results():
     """What the leak is worth, and what the audit of it found."""
     names = sorted({STUDY.dataset_of(name) for name in STUDY.trained})
     sheets = [f"results/figures/{name}-duplicates.png" for name in names]
-    return ["results/figures/leak.png", "results/tables/leak_audit.csv", *sheets]
+    bars = ["results/figures/leak.png"] if showing.having(STUDY, "leak") else []
+    return [*bars, "results/tables/leak_audit.csv", *sheets]
 
 
 def question_results():
@@ -278,7 +302,9 @@ def register_tables():
 
 def comparison_tables():
     """The comparisons that name an experiment which is trained."""
-    names = [name for name in STUDY.configs.comparisons if STUDY.compared(name)]
+    names = [
+        name for name in STUDY.configs.comparisons if questions.compared(STUDY, name)
+    ]
     return [f"results/tables/comparisons_{name}.csv" for name in names]
 
 
@@ -299,12 +325,12 @@ def claims_tables(document):
 def compared_files(wildcards):
     """The scores of all models that a comparison may name, and the folds they share."""
     asked = STUDY.configs.comparisons[wildcards.comparison]
-    names = STUDY.compared(wildcards.comparison)
+    names = questions.compared(STUDY, wildcards.comparison)
     runs = [
         (name, variant, protocol)
         for name in names
         for variant, protocol in STUDY.runs_of(name)
-        if protocol in STUDY.honest_protocols_of(name)
+        if protocol in questions.honest_protocols(STUDY, name)
     ]
     dealt = {(STUDY.dataset_of(name), protocol) for name, _, protocol in runs}
     return {

@@ -1,30 +1,31 @@
-# Needs:  histories, augmented copies, tables
+# Needs:  histories, predictions, augmented copies, tables
 # Makes:  results/figures/*.png
 
 
 rule profiles:
-    """Draw learning profiles as S0's Figs. 6 and 8: one picture per experiment."""
+    """Draw learning profiles as S0's Figs. 6 and 8; with many variants on sheets."""
     input:
-        history=lambda wc: trainings_of(wc.experiment, "history.csv"),
+        history=lambda wc: profiled(wc.experiment, wc.sheet),
         source=data_of("source.json"),
     output:
         report(
-            "results/figures/{experiment}-profiles.png",
+            "results/figures/{experiment}-profiles{sheet}.png",
             caption="../report/profiles.rst",
             category="Learning profiles",
-            labels={"experiment": "{experiment}"},
+            labels={"experiment": "{experiment}{sheet}"},
         ),
     log:
-        "logs/figures/{experiment}-profiles.log",
+        "logs/figures/{experiment}-profiles{sheet}.log",
     wildcard_constraints:
         experiment="|".join(STUDY.trained) or "none-is-chosen",
+        sheet="(-[A-Za-z0-9_]+)?",
     params:
         code=code("figures"),
-        experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+        about=lambda wc: showing.profiles_json(STUDY, wc.experiment, wc.sheet),
     message:
-        "draw learning profiles of {wildcards.experiment}"
+        "draw learning profiles of {wildcards.experiment}{wildcards.sheet}"
     shell:
-        "python -m scripts.figures profiles --experiment-json {params.experiment:q}"
+        "python -m scripts.figures profiles --about-json {params.about:q}"
         " --runs results/runs --source {input.source:q} --output {output:q}"
         " 2> {log:q}"
 
@@ -47,19 +48,97 @@ rule augmentation_sheet:
         experiment="|".join(STUDY.trained) or "none-is-chosen",
     params:
         code=code("figures"),
-        experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+        about=lambda wc: showing.augmentation_json(STUDY, wc.experiment),
     message:
         "show augmented copies of {wildcards.experiment}"
     shell:
-        "python -m scripts.figures augmentation"
-        " --experiment-json {params.experiment:q} --augmented {input.augmented:q}"
-        " --source {input.source:q} --output {output:q} 2> {log:q}"
+        "python -m scripts.figures augmentation --about-json {params.about:q}"
+        " --augmented {input.augmented:q} --source {input.source:q}"
+        " --output {output:q} 2> {log:q}"
+
+
+rule samples:
+    """Show drawings of the test parts with their ages and those that are told."""
+    input:
+        predictions=lambda wc: sampled(wc.experiment),
+        images=data_of("images.npz"),
+        source=data_of("source.json"),
+    output:
+        report(
+            "results/figures/{experiment}-samples.png",
+            caption="../report/samples.rst",
+            category="Samples",
+            labels={"experiment": "{experiment}"},
+        ),
+    log:
+        "logs/figures/{experiment}-samples.log",
+    wildcard_constraints:
+        experiment="|".join(showing.having(STUDY, "samples")) or "none-is-chosen",
+    params:
+        code=code("figures"),
+        about=lambda wc: showing.samples_json(STUDY, wc.experiment),
+    message:
+        "show what {wildcards.experiment} tells of a few drawings"
+    shell:
+        "python -m scripts.figures samples --about-json {params.about:q} --number 18"
+        " --runs results/runs --images {input.images:q} --source {input.source:q}"
+        " --output {output:q} 2> {log:q}"
+
+
+rule depths:
+    """Draw scores over the levels of a factor, such as depth, under each protocol."""
+    input:
+        "results/tables/{experiment}.csv",
+    output:
+        report(
+            "results/figures/{experiment}-depths.png",
+            caption="../report/depths.rst",
+            category="Depths",
+            labels={"experiment": "{experiment}"},
+        ),
+    log:
+        "logs/figures/{experiment}-depths.log",
+    wildcard_constraints:
+        experiment="|".join(showing.having(STUDY, "depths")) or "none-is-chosen",
+    params:
+        code=code("figures"),
+        about=lambda wc: showing.depths_json(STUDY, wc.experiment),
+    message:
+        "draw scores over the levels of {wildcards.experiment}"
+    shell:
+        "python -m scripts.figures depths --about-json {params.about:q}"
+        " --table {input:q} --output {output:q} 2> {log:q}"
+
+
+rule noise_map:
+    """Draw scores over the level and the portion of the noise in the copies."""
+    input:
+        "results/tables/{experiment}.csv",
+    output:
+        report(
+            "results/figures/{experiment}-noise.png",
+            caption="../report/noise.rst",
+            category="Augmentation",
+            labels={"experiment": "{experiment}, by level and portion"},
+        ),
+    log:
+        "logs/figures/{experiment}-noise.log",
+    wildcard_constraints:
+        experiment="|".join(showing.having(STUDY, "noise")) or "none-is-chosen",
+    params:
+        code=code("figures"),
+        about=lambda wc: showing.noise_json(STUDY, wc.experiment),
+    message:
+        "draw scores over the noise of {wildcards.experiment}"
+    shell:
+        "python -m scripts.figures noise --about-json {params.about:q}"
+        " --table {input:q} --output {output:q} 2> {log:q}"
 
 
 rule leak:
-    """Show the paper's protocol beside the leak-free one, for all variants."""
+    """Show the paper's protocol beside the leak-free one, and their controls."""
     input:
-        tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
+        tables=[f"results/tables/{name}.csv" for name in showing.having(STUDY, "leak")],
     output:
         report(
             "results/figures/leak.png",
@@ -71,8 +150,9 @@ rule leak:
         "logs/figures/leak.log",
     params:
         code=code("figures"),
+        about=showing.leak_json(STUDY),
     message:
         "draw what the leak is worth"
     shell:
-        "python -m scripts.figures leak --table {input.tables:q} --output {output:q}"
-        " 2> {log:q}"
+        "python -m scripts.figures leak --about-json {params.about:q}"
+        " --table {input.tables:q} --output {output:q} 2> {log:q}"

@@ -1,0 +1,25 @@
+"""The figures. Each says on its face what data, scale and seeds it shows."""
+
+from scripts.lib.plots.depths import depths
+from scripts.lib.plots.leak import leak
+from scripts.lib.plots.noise import noise
+from scripts.lib.plots.profiles import Profile, profiles
+from scripts.lib.plots.sheets import Told, augmentation, samples, spread
+from scripts.lib.plots.speed import speed
+from scripts.lib.plots.style import about, plt, save
+
+__all__ = [
+    "Profile",
+    "Told",
+    "about",
+    "augmentation",
+    "depths",
+    "leak",
+    "noise",
+    "plt",
+    "profiles",
+    "samples",
+    "save",
+    "speed",
+    "spread",
+]
