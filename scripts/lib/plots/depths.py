@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter
 
 from scripts.lib.plots import style
 
@@ -34,7 +34,10 @@ def depths(about: Mapping[str, Any], rows: Sequence[Row]) -> plt.Figure:
     columns = min(_COLUMNS, len(panels)) or 1
     lines = -(-len(panels) // columns) or 1
     figure, axes = plt.subplots(
-        lines, columns, figsize=(4.3 * columns, 3.3 * lines + 1), squeeze=False
+        lines,
+        columns,
+        figsize=(max(4.3 * columns, 8.5), 3.3 * lines + 1),
+        squeeze=False,
     )
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
@@ -77,7 +80,7 @@ def _panel(
         axis.axhline(float(published.split()[-1]), color="black", ls="--", lw=1)
     if shown and shown[0]["metric"] == "mape":
         axis.set_yscale("log")
-        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
         low, high = axis.get_ylim()
         axis.set_yticks([t for t in style.MAPE_TICKS_WIDE if low <= t <= high])

@@ -43,7 +43,9 @@ def leak(sheets: Sequence[tuple[Mapping[str, Any], Sequence[Row]]]) -> plt.Figur
     for line, (about, rows) in zip(axes, drawn, strict=True):
         for axis, task in zip(line, ("regression", "classification"), strict=True):
             _panel(axis, about, [r for r in rows if r["task"] == task], task)
-        line[0].set_title(about["title"], loc="left", fontsize=10)
+        names = dict.fromkeys(row["model"] for row in rows if row["seconds"])
+        title = f"{about['title']}: {', '.join(names)}"
+        line[0].set_title(title, loc="left", fontsize=10)
     _legend(figure)
     style.foot(
         figure,

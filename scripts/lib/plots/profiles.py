@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from scripts.lib.plots import style
 
@@ -75,7 +75,7 @@ def _profile(axis, panel: Profile) -> None:
     axis.set_ylabel("training loss (grey, log)")
     if regression:
         right.set_yscale("log")
-        right.yaxis.set_major_formatter(ScalarFormatter())
+        right.yaxis.set_major_formatter("{x:g}")
         right.yaxis.set_minor_formatter(NullFormatter())
         low, high = right.get_ylim()
         ticks = style.MAPE_TICKS if high < 8 * low else style.MAPE_TICKS_WIDE
