@@ -26,10 +26,10 @@ def study(**settings):
 
 
 def test_many_variants_stand_on_a_sheet_for_each_beginning():
-    found = study(scale="demo")
+    found = study(scale="paper")
     sheets = showing.sheets_of(found, "ignet")
     assert list(sheets) == [f"-depth{n}" for n in range(2, 8)]
-    assert len(sheets["-depth2"]) == 6 and len(sheets["-depth7"]) == 2
+    assert len(sheets["-depth2"]) == len(sheets["-depth7"]) == 6
     assert list(showing.sheets_of(found, "keras_baseline")) == [""]
     assert showing.sheets_of(found, "ignet_noise") == {}
     about = json.loads(showing.profiles_json(found, "ignet", "-depth7"))
