@@ -143,8 +143,9 @@ def _notes(
         "reproduced if what stands there holds, not reproduced if one row speaks "
         "against it; cannot be decided where no row, or not all of them, is there. "
         "(other data): others' drawings than the document's; generated ones decide "
-        "nothing about it, nor does the scale smoke. ours: one value, or the least … "
-        "greatest of so many rows."
+        "nothing about it, nor does the scale smoke. ours: one value, with its 95 % "
+        "interval over the children where its table has one, or the least … greatest "
+        "of so many rows."
     )
     yield (
         f"What does not depend on a protocol (times, derivatives) stands under "

@@ -351,8 +351,17 @@ def _ours(values: _Values) -> str:
         counts = Counter(found)
         return ", ".join(f"{number} × {text}" for text, number in counts.items())
     if len(found) == 1:
-        return _shown(found[0])
+        return _shown(found[0]) + _spread(*values.found[0])
     return f"{_shown(min(found))} … {_shown(max(found))} ({len(found)})"
+
+
+def _spread(value: float, row: Row) -> str:
+    """Return the interval and n that a row gives for its column `ours`."""
+    if not row.get("low") or not row.get("ours") or value != float(row["ours"]):
+        return ""
+    return (
+        f" [{_shown(float(row['low']))} … {_shown(float(row['high']))}], n {row['n']}"
+    )
 
 
 def _shown(value: Any) -> str:

@@ -41,6 +41,13 @@ def test_one_value_holds_or_fails():
     assert find(paper, rows={"variant": "b"}, relation=">", value=0.5).holds is True
 
 
+def test_one_value_has_its_interval():
+    row = {"ours": "12.5", "low": "10", "high": "15.25", "n": "5", "last": "11"}
+    given = {"tables": {"scores": [row]}, "value": 9}
+    assert find(**given).ours == "12.5 [10 … 15.25], n 5"
+    assert find(**given, column="last").ours == "11"  # whose interval it is not
+
+
 def test_one_row_refutes_all_but_a_missing_one_leaves_all_open():
     wrong = find({"protocol": "paper"}, rows={"variant": ["a", "b", "c"]})
     assert wrong.holds is False
