@@ -111,7 +111,7 @@ def samples(
         ha="center",
         fontsize=7,
     )
-    figure.tight_layout(rect=(0, 0.05, 1, 0.98))
+    figure.tight_layout(rect=(0, 0.05, 1, 0.98), h_pad=1.6)
     return figure
 
 
