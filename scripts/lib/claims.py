@@ -119,12 +119,16 @@ def verdict(
 def describe(test: Mapping[str, Any]) -> str:
     """Return in words what must hold."""
     columns = " or ".join(_listed(test["column"]))
+    if "ends" in test:
+        columns += f" and its interval, {' … '.join(test['ends'])},"
     words = [f"{test['table']}.csv:", columns]
     if "against" in test:
         against = test["against"]
         other = _filter_text(against.get("rows", {}))
         column = against.get("column", "")
-        measure = " of ".join(filter(None, (column or "that", other)))
+        measure = " of ".join(
+            filter(None, (column or "that", against.get("table"), other))
+        )
         words.append(f"({against['as']} to {measure})")
     if test["rows"]:
         words.append(f"of {_filter_text(test['rows'])}:")
@@ -165,7 +169,10 @@ def _find(
         wanted = _filter_text({**test["rows"], **view})
         return Finding(None, f"{name} has no row of {wanted} at this scale")
     fit = select(rows, test.get("require", {}), {}, name)
-    values = _values(test, table, rows, view)
+    other = test.get("against", {}).get("table", name)
+    if other not in tables:
+        return Finding(None, f"this run makes no {other}", rows=tuple(rows))
+    values = _values(test, tables[other], rows, view)
     ours = _ours(values)
     if len(fit) < len(rows):
         first = next(row for row in rows if row not in fit)
@@ -223,23 +230,28 @@ def _fits(cell: str, wanted: str | Sequence[str], column: Iterator[str]) -> bool
 
 def _values(
     test: Mapping[str, Any],
-    table: Sequence[Row],
+    other_table: Sequence[Row],
     rows: Sequence[Row],
     view: Mapping[str, Any],
 ) -> _Values:
     """Return the values that must hold, one for each row."""
     read = str if isinstance(test["value"], str) else float
     against = test.get("against")
-    others = _others(test, table, view) if against else {}
+    others = _others(test, other_table, view) if against else {}
     found, missing = [], []
     for row in rows:
         cell = _cell(row, test["column"], test["table"])
+        if not all(row[key] for key in test.get("ends", ())):
+            cell = ""
         if not cell or cell in _listed(test.get("undecided", ())):
             why = cell or row.get("note", "").removeprefix("not run: ") or "no value"
             missing.append(f"{_name(row)}: {why}")
             continue
         value = read(cell)
-        if against:
+        if "ends" in test and len({_holds(test, end) for end in _ends(test, row)}) > 1:
+            low, high = map(_shown, _ends(test, row))
+            missing.append(f"{_name(row)}: {low} … {high} leaves it open")
+        elif against:
             other = others.get(_key(row, against["by"]))
             if not other:
                 missing.append(f"{_name(row)}: nothing to compare it with")
@@ -255,10 +267,13 @@ def _others(
 ) -> dict[tuple[str, ...], list[str]]:
     """Return the values that rows are measured by, by their columns in common."""
     against = test["against"]
-    wanted = against.get("rows", test["rows"])
+    wanted, name = (
+        against.get("rows", test["rows"]),
+        against.get("table", test["table"]),
+    )
     found: dict[tuple[str, ...], list[str]] = {}
-    for row in select(table, wanted, view, test["table"]):
-        cell = _cell(row, against.get("column", test["column"]), test["table"])
+    for row in select(table, wanted, view, name):
+        cell = _cell(row, against.get("column", test["column"]), name)
         if cell:
             found.setdefault(_key(row, against["by"]), []).append(cell)
     return found
@@ -273,6 +288,11 @@ def _measured(
         return value - other
     lower_is_better = (row.get("metric") or row["score_metric"]) == "mape"
     return other - value if lower_is_better else value - other
+
+
+def _ends(test: Mapping[str, Any], row: Row) -> list[float]:
+    """Return the ends of a row's interval; both must say the same."""
+    return [float(row[key]) for key in test["ends"]]
 
 
 def _key(row: Row, by: Sequence[str]) -> tuple[str, ...]:

@@ -73,7 +73,9 @@ def measured_by_baselines(comparison: Mapping[str, Any], experiment: str) -> boo
 
 def tables_of(claims: Mapping[str, Any]) -> list[str]:
     """Return the tables that claims are decided by, sorted."""
-    return sorted({test["table"] for _, test in all_tests(claims)})
+    tests = [test for _, test in all_tests(claims)]
+    others = [test["against"] for test in tests if "against" in test]
+    return sorted({t["table"] for t in (*tests, *others) if "table" in t})
 
 
 def all_tests(claims: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

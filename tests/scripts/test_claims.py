@@ -94,6 +94,28 @@ def test_rows_measured_by_others():
     assert "nothing to compare it with" in find(**{**gain, "against": nobody}).because
 
 
+def test_rows_measured_by_those_of_another_table():
+    tables = {"scores": SCORES, "others": [{**SCORES[0], "ours": "3"}]}
+    against = {"table": "others", "rows": {}, "by": ["protocol"], "as": "ratio"}
+    tenth = {"rows": {"variant": "a", "protocol": "paper"}, "against": against}
+    found = find(**tenth, value=0.1, tables=tables)
+    assert (found.holds, found.ours) == (True, "0.1")
+    assert find(**tenth).because == "this run makes no others"
+
+
+def test_both_ends_of_an_interval_must_say_the_same():
+    row = {"a": "x", "b": "y", "difference": "0.2", "low": "-3", "high": "0.9"}
+    given = {"column": "difference", "ends": ["low", "high"], "value": 1}
+    assert find(**given, tables={"scores": [row]}).holds is True
+    wide = find(**given, tables={"scores": [{**row, "high": "4"}]})
+    assert (wide.holds, wide.because) == (None, "x / y: -3 … 4 leaves it open")
+    untested = {**row, "low": "", "high": "", "note": "not tested: the same"}
+    none = find(**given, tables={"scores": [untested]})
+    assert (none.holds, none.because) == (None, "x / y: not tested: the same")
+    above = {**row, "difference": "3", "low": "2", "high": "4"}
+    assert find(**given, tables={"scores": [above]}).holds is False
+
+
 def test_one_number_of_all_rows():
     rows = {"protocol": "by-child", "variant": ["a", "b"]}
     assert find(rows=rows, over="spread", relation="<=", value=10).holds is True
@@ -237,9 +259,13 @@ def test_every_claims_table_and_column_exist(name):
             *test.get("require", ()),
             *claims._listed(test["column"]),
         ]
+        named += test.get("ends", ())
         against = test.get("against", {})
-        named += [*against.get("rows", ()), *against.get("by", ())]
-        named += [against["column"]] if "column" in against else []
+        other = COLUMNS[_kind(against.get("table", test["table"]))]["required"]
+        named += against.get("by", ())
+        others = [*against.get("rows", ()), *against.get("by", ())]
+        others += [against["column"]] if "column" in against else []
+        assert set(others) <= set(other), where
         view = where.split(".tests.")[1]
         named += CONFIGS.claims[name]["views"].get(view, {})
         assert set(named) <= set(known), (where, set(named) - set(known))

@@ -36,7 +36,7 @@ def leak(sheets: Sequence[tuple[Mapping[str, Any], Sequence[Row]]]) -> plt.Figur
     figure, axes = plt.subplots(
         len(drawn),
         2,
-        figsize=(max(1.75 * sum(widths) + 1.9, 8.5), 3.1 * len(drawn) + 1.1),
+        figsize=(max(1.75 * sum(widths) + 1.9, 10), 3.1 * len(drawn) + 1.1),
         squeeze=False,
         width_ratios=widths,
     )
