@@ -97,7 +97,7 @@ class _Reader:
                 / model.experiment["dataset"]
                 / "baselines"
                 / model.variant["augmentation"]
-                / model.protocol["id"]
+                / model.protocol["scored_like"]
                 / f"{model.variant['task']}-{target}.json"
             )
             return self._once(path)[model.baseline]

@@ -210,7 +210,7 @@ def _scores(protocol: Mapping, found: list[tuple[int, int, Path]]) -> dict[str, 
 
 def _baselines(args, variant: Mapping, protocol: Mapping) -> Iterable[dict[str, Any]]:
     """Yield the rows of the trivial baselines of one variant and protocol."""
-    path = args.baselines / variant["augmentation"] / protocol["id"]
+    path = args.baselines / variant["augmentation"] / protocol["scored_like"]
     task = f"{variant['task']}-{'+'.join(variant['target'])}.json"
     for name, parts in read_json(path / task).items():
         yield {

@@ -127,13 +127,25 @@ class Study:
         return found
 
     def baselines_of(self, experiment: str, variant: str, protocol: str) -> str:
-        """Return the file of the trivial baselines of a variant's task and data."""
+        """Return the file of the trivial baselines of a variant's task and data.
+
+        Protocols that differ in a network's weights alone share it.
+        """
         settings = self.variant(experiment, variant)
         return (
             f"results/data/{self.dataset_of(experiment)}/baselines/"
-            f"{settings['augmentation']}/{protocol}/"
+            f"{settings['augmentation']}/{self.scored_like(protocol)}/"
             f"{settings['task']}-{'+'.join(settings['target'])}.json"
         )
+
+    def scored_like(self, protocol: str) -> str:
+        """Return the first protocol that deals, labels and scores the same rows."""
+
+        def rows(name: str) -> tuple:
+            config = self.protocols[name]
+            return self.dealing(name), config["labels"], config["reported"]
+
+        return next(p for p in self.protocols if rows(p) == rows(protocol))
 
     def protocols_with(self, folds: int) -> list[str]:
         """Return the protocols of so many folds at the scale."""
@@ -269,7 +281,12 @@ class Study:
                 "dataset": self.dataset_of(experiment),
                 "keras_peer": config.get("keras_peer"),
                 "protocols": [
-                    {"id": p, "k": self.folds_of(p), **self.protocols[p]}
+                    {
+                        "id": p,
+                        "k": self.folds_of(p),
+                        "scored_like": self.scored_like(p),
+                        **self.protocols[p],
+                    }
                     for p in self.protocols_of(experiment)
                 ],
                 "left_out": [

@@ -27,7 +27,9 @@ def _experiment(name, *variants, target=("age_months",), task="regression"):
         "dataset": "small",
         "scale": "demo",
         "seeds": [0, 1],
-        "protocols": [{"id": "by-child", "k": 3, "reported": "test"}],
+        "protocols": [
+            {"id": "by-child", "scored_like": "by-child", "k": 3, "reported": "test"}
+        ],
         "variants": [
             {"id": v, "target": target, "task": task, "augmentation": "ignet"}
             for v in variants

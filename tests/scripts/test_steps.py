@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 PROTOCOLS = {
     "paper": {
         "id": "paper",
+        "scored_like": "paper",
         "title": "rows",
         "unit": "row",
         "labels": True,
@@ -26,6 +27,7 @@ PROTOCOLS = {
     },
     "by-child": {
         "id": "by-child",
+        "scored_like": "by-child",
         "title": "children",
         "unit": "child",
         "labels": True,

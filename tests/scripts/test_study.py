@@ -81,6 +81,20 @@ def test_a_target_that_the_data_do_not_record_is_not_run(tmp_path):
     assert all("depth3-who" not in name for name in why)
 
 
+def test_protocols_that_differ_in_the_weights_alone_share_their_baselines(tmp_path):
+    found = study(tmp_path)
+    variant = "ignet", "depth2-age_years"
+    paper, fresh, shuffled = (
+        found.baselines_of(*variant, f"paper{kind}")
+        for kind in ("", "-fresh", "-shuffled")
+    )
+    assert paper == fresh != shuffled
+    by_child, by_drawing = (
+        found.baselines_of(*variant, f"by-{unit}") for unit in ("child", "drawing")
+    )
+    assert by_child != by_drawing
+
+
 def test_params_hold_what_a_step_reads_and_no_more(tmp_path):
     found = study(tmp_path)
     assert json.loads(found.part("datasets", "embedded-drawings", "image", "kept")) == {
