@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, runs, scores, statistics, tables
+from scripts.lib import cli, comparing, runs, scores, statistics, tables
 from scripts.lib.files import read_json, write_csv
 from scripts.lib.speed.learning import Pass, to_the_same_score
 from scripts.lib.splits import load_folds
@@ -138,22 +138,30 @@ def _difference(
             "difference_high": found["high"],
             "difference_by": _BOOTSTRAP,
         }
-    by_fold: dict[int, list[float]] = {}
-    for (_, fold, _, _), (mine, other) in zip(pairs, both, strict=True):
-        by_fold.setdefault(fold, []).append(other["score"] - mine["score"])
+    by_fold: dict[int, list[tuple]] = {}
+    for (_, fold, _, _), parts in zip(pairs, both, strict=True):
+        by_fold.setdefault(fold, []).append(parts)
+    ours, theirs = (
+        [
+            comparing.over_seeds([parts[i] for parts in fold])
+            for fold in by_fold.values()
+        ]
+        for i in (0, 1)
+    )
     dealt = load_folds(args.folds / f"{protocol['id']}.json", args.labels).folds
-    test = statistics.corrected_resampled_t(
-        means := [statistics.mean_sd(values)[0] for values in by_fold.values()],
-        # Of what was dealt: copies of a drawing are no further samples of it.
-        n_test=statistics.mean_sd([len(fold.test) for fold in dealt])[0],
+    found = comparing.compare(
+        theirs,
+        ours,
+        lower_is_better=False,  # the plain difference, for better or worse
         n_train=statistics.mean_sd([len(fold.train) for fold in dealt])[0],
     )
     return {
-        "difference": statistics.mean_sd(means)[0],
-        "difference_low": test.interval.low,
-        "difference_high": test.interval.high,
+        "difference": found["difference"],
+        "difference_low": found.get("low"),
+        "difference_high": found.get("high"),
         "difference_by": _T_TEST,
-        "p": test.p,
+        "p": found.get("p"),
+        "note": found.get("note"),
     }
 
 

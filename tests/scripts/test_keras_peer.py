@@ -399,8 +399,8 @@ def test_scores_differences_and_intervals(table, small):
     assert ends == pytest.approx([10 / 3, 10])
     assert (paper["difference_by"], paper["p"]) == ("bootstrap over children", "")
     folds = json.loads((small.folder / "by-child.json").read_text())["folds"]
-    sizes = [np.mean([len(f[part]) for f in folds]) for part in ("test", "train")]
-    test = statistics.corrected_resampled_t([3, 0.5], n_test=sizes[0], n_train=sizes[1])
+    learned = np.mean([len(fold["train"]) for fold in folds])
+    test = statistics.corrected_resampled_t([3, 0.5], n_test=2, n_train=learned)
     assert float(child["difference"]) == 1.75
     assert float(child["p"]) == pytest.approx(test.p)
     assert float(child["difference_low"]) == pytest.approx(test.interval.low)
