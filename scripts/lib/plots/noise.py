@@ -12,6 +12,9 @@ from scripts.lib.plots import style
 
 Row = Mapping[str, str]
 
+# Points that the colours span at least.
+_LEAST_SPAN = 10.0
+
 
 def noise(about: Mapping[str, Any], rows: Sequence[Row]) -> plt.Figure:
     """Draw a line for each protocol and target: a map of noise, and bars of all kinds.
@@ -57,13 +60,19 @@ def _map(axis: plt.Axes, known: Mapping[str, Any], rows: Sequence[Row]) -> None:
     for (level, portion), row in points.items():
         values[levels.index(level), portions.index(portion)] = float(row["ours"])
     lower_is_better = rows[0]["metric"] == "mape"
-    axis.imshow(
-        values, origin="lower", cmap="viridis_r" if lower_is_better else "viridis"
-    )
     middle = np.nanmean(values)
+    # Differences of a point or two are chance: they must not look like much.
+    wide = max(_LEAST_SPAN / 2, np.nanmax(np.abs(values - middle)))
+    axis.imshow(
+        values,
+        origin="lower",
+        cmap="viridis_r" if lower_is_better else "viridis",
+        vmin=middle - wide,
+        vmax=middle + wide,
+    )
     for (y, x), value in np.ndenumerate(values):
         if np.isfinite(value):
-            bright = (value < middle) == lower_is_better
+            bright = (value <= middle) == lower_is_better
             colour = "black" if bright else "white"
             axis.text(x, y, f"{value:.1f}", ha="center", va="center", color=colour)
     axis.set_xticks(range(len(portions)), [f"{p:g}" for p in portions])
