@@ -241,6 +241,15 @@ def test_a_changed_published_value_trains_nothing(done):
     assert not planned & {"train", "evaluate", "baselines", "augment", "folds"}
 
 
+def test_a_benchmark_that_is_there_is_read_and_never_made(done):
+    table = done.work / "results/tables/engine_speed.csv"
+    table.write_text("work,ratio,quiet\n", "utf-8")
+    try:
+        assert done.plan(*SMOKE).rules == AFTER_TABLES
+    finally:
+        table.unlink()
+
+
 def test_a_comment_in_the_configuration_reruns_nothing(done):
     with (
         done.edited("config/protocols/by-child.yaml"),

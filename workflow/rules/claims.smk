@@ -49,10 +49,14 @@ rule claims:
     params:
         code=code("claims"),
         claims=lambda wc: STUDY.digest([STUDY.part("claims", wc.document)]),
+        outside=lambda wc: outside_tables(wc.document),
+        content=lambda wc: STUDY.digest_files(Path(), outside_tables(wc.document)),
         scale=STUDY.scale,
     message:
         "look what our tables say to the claims of {wildcards.document}"
     shell:
-        'python -m scripts.claims --claims "$IGNETLAB_CONFIG"/claims/{wildcards.document}.yaml'
-        " --tables {input.tables:q} --sources {input.sources:q} --scale {params.scale}"
+        "python -m scripts.claims"
+        ' --claims "$IGNETLAB_CONFIG"/claims/{wildcards.document}.yaml'
+        " --tables {input.tables:q} {params.outside:q}"
+        " --sources {input.sources:q} --scale {params.scale}"
         " --output-stem results/tables/claims_{wildcards.document} 2> {log:q}"

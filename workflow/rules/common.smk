@@ -309,17 +309,22 @@ def comparison_tables():
 
 
 def claims_tables(document):
-    """The tables that claims are decided by: of this run, or of another if they exist."""
-    claims = STUDY.configs.claims[document]
+    """The tables of this run that claims are decided by."""
     made = {file for name in STUDY.experiments for file in results_of(name)}
     made.update(leak_results(), comparison_tables())
-    made.update(
-        file
-        for file in (f"results/tables/{name}.csv" for name in claims.get("outside", ()))
-        if Path(file).exists()
-    )
-    named = [f"results/tables/{name}.csv" for name in questions.tables_of(claims)]
-    return [file for file in named if file in made]
+    named = questions.tables_of(STUDY.configs.claims[document])
+    files = [f"results/tables/{name}.csv" for name in named]
+    return [file for file in files if file in made]
+
+
+def outside_tables(document):
+    """Tables of other runs that claims are decided by, if they are there.
+
+    No inputs: what makes them may take half an hour, and must not run for this.
+    """
+    named = STUDY.configs.claims[document].get("outside", ())
+    files = [f"results/tables/{name}.csv" for name in named]
+    return [file for file in files if Path(file).exists()]
 
 
 def compared_files(wildcards):
