@@ -195,8 +195,10 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
             "engine/augment/noise.py",
             {"augment"} | AFTER_IMAGES - {"folds", "duplicates"},
         ),
-        # Another way of looking for leaks changes no training.
-        ("scripts/lib/audit.py", {"audit", "leak_audit", *AFTER_TABLES}),
+        (
+            "scripts/lib/audit.py",
+            {"audit", "leak_audit", "train"} | DIAGNOSTICS | AFTER_TRAINING,
+        ),
         ("scripts/lib/diagnosis/w2.py", DIAGNOSTICS | AFTER_TABLES),
         ("scripts/lib/diagnosis/figures.py", FIGURES & DIAGNOSTICS | {"report"}),
         ("scripts/lib/plots/leak.py", FIGURES | {"report"}),

@@ -19,7 +19,7 @@ if STUDY.beside_keras:
                 labels=data_of("labels.csv"),
                 augmented=augmented_of,
                 folds=folds_of,
-                audit=ancient(audit_of),
+                audit=audit_of,
             output:
                 history=of_all_folds("history.csv", folds, KERAS_RUN),
                 training=of_all_folds("training.json", folds, KERAS_RUN),
