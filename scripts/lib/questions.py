@@ -49,6 +49,7 @@ def _compared(study: Study, experiment: str) -> dict[str, Any]:
             {
                 "id": protocol,
                 "k": study.folds_of(protocol),
+                "scored_like": study.scored_like(protocol),
                 "reported": study.protocols[protocol]["reported"],
             }
             for protocol in honest_protocols(study, experiment)

@@ -81,6 +81,9 @@ def test_a_comparison_knows_the_leak_free_protocols_and_what_is_run():
     asked = json.loads(questions.comparison_json(found, "s0"))
     ignet = next(e for e in asked["experiments"] if e["experiment"] == "ignet")
     assert [p["id"] for p in ignet["protocols"]] == ["by-drawing", "by-child"]
+    # what the step reads of a protocol
+    needed = {"id", "k", "reported", "scored_like"}
+    assert all(needed <= set(p) for p in ignet["protocols"])
     assert "depth3-age_category" not in {v["id"] for v in ignet["variants"]}
     assert questions.measured_by_baselines(asked, "ignet")
     assert not questions.measured_by_baselines(asked, "ignet_noise")
