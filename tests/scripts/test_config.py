@@ -99,7 +99,7 @@ BAD = [
     (PERSON, "stratify: age_years", "stratify: ages", "(did you mean 'age_years'?)"),
     (PERSON, "stand_in: embedded-drawings", "stand_in: stirling", "stand_in: expected"),
     (IGNET, "options: {more: 0}", "options: {mroe: 0}", "(did you mean 'more'?)"),
-    (IGNET, 'variants: ["depth2-', 'variants: ["deep2-', "'deep2-age_*' fits none"),
+    (IGNET, 'variants: ["*-age_m', 'variants: ["*-aeg_m', "'*-aeg_months' fits none"),
     (
         DEEP,
         "times: $more",
