@@ -51,8 +51,9 @@ def depths(about: Mapping[str, Any], rows: Sequence[Row]) -> plt.Figure:
         )
     if models:
         text = "lines: 95 % intervals over the children · dashed black: published"
-        style.foot(figure, f"{about['title']} · {style.about_rows(models[0])} · {text}")
-    figure.tight_layout(rect=(0, 0.03, 1, 1 - 0.6 / figure.get_figheight()))
+        style.foot(figure, f"{about['title']} · {style.about_rows(models[0])}\n{text}")
+    height = figure.get_figheight()
+    figure.tight_layout(rect=(0, 0.35 / height, 1, 1 - 0.6 / height))
     return figure
 
 
