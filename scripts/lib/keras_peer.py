@@ -11,6 +11,7 @@ Importing this needs Keras; `packages.require_keras` says how to get it.
 from __future__ import annotations
 
 import argparse
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ from scripts.train import batch_size, fit_settings, make_trainer
 _CHECKED = 4  # images that both must say the same of
 
 
-class Side:
+class Side(ABC):
     """One side: learns fold after fold; carries weights if the protocol says so."""
 
     name: str
@@ -61,19 +62,19 @@ class Side:
         """Return the network's spec, the same of every fold and side."""
         return self._trainer(0, 1, "reference").network.spec
 
+    @abstractmethod
     def weights(self) -> list[np.ndarray]:
         """Return what was learned last, in an order of its own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, fold: int, rows: int, weights: list[np.ndarray]) -> None:
         """Take what `weights` gave after this fold of so many rows was learned."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn(
         self, fold: int, train: Part, validation: Part, before: Any, passes: int
     ) -> tuple[Any, list[Pass]]:
         """Return what was learned, and its passes; before: what it begins with."""
-        raise NotImplementedError
 
     def _trainer(self, fold: int, rows: int, device: Any, before: Any = None):
         return make_trainer(
