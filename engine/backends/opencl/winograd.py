@@ -147,10 +147,11 @@ def backward_weights(
 def _shards(tiles: int) -> int:
     """Return into how many shards the sum over so many tiles is cut.
 
-    A power of two, which cores share evenly, and at most √tiles: each shard holds sums
-    of its own, that must be written and added.
+    A power of two, which cores share evenly, and few, at most √tiles/2 or 4: each shard
+    holds sums of its own, that must be written and added.
     """
-    return min(1 << (math.isqrt(tiles).bit_length() - 1), _SHARDS)
+    root = math.isqrt(tiles)
+    return min(1 << (max(root // 2, min(root, 4)).bit_length() - 1), _SHARDS)
 
 
 def _back(g: ConvGeometry) -> ConvGeometry:
