@@ -42,6 +42,7 @@ _LAWS = {
     "he_uniform": {},
     "glorot_normal": {},
     "glorot_uniform": {},
+    "torch_uniform": {},
 }
 
 
@@ -54,6 +55,8 @@ class Initializer:
     lecun: variance 1 / fan_in                                   Source: S2 (14b).
     he: variance 2 / fan_in                                      Source: S2 (14c).
     glorot: variance 2 / (fan_in + fan_out)                      Source: S2 (14d).
+    torch_uniform: variance 1 / (3 fan_in), that is ±1 / √fan_in, PyTorch's default for
+    convolutions and dense layers; it lets a signal fade with each layer.
     zeros: 0; ones: 1.
     Biases are 0 but under `uniform`. A uniform law of variance s² lies in ±s √3.
     """
@@ -81,6 +84,7 @@ class Initializer:
             "lecun": 1.0 / fan.fan_in,
             "he": 2.0 / fan.fan_in,
             "glorot": 2.0 / (fan.fan_in + fan.fan_out),
+            "torch": 1.0 / (3.0 * fan.fan_in),
         }[rule]
         if kind == "normal":
             z = random.normal(seed, "init", shape=shape, layer=layer)

@@ -246,14 +246,16 @@ class Network:
                 total += float(losses.sum())
         return total * self.loss_function.scale(max(len(x), 1)), outputs
 
-    def gradients(self, x: Any, t: Any) -> dict[str, np.ndarray]:
-        """Return ∂loss/∂p of every learned parameter, and of "input".
+    def gradients(
+        self, x: Any, t: Any, *, of_input: bool = True
+    ) -> dict[str, np.ndarray]:
+        """Return ∂loss/∂p of every learned parameter, and, if asked for, of "input".
 
         Training mode (dropout draws step 0 of the network's seed); nothing is updated.
         """
         x = self.check_input(x)
         t = self.check_targets(t, len(x))
-        plan = self.plan(len(x), training=True, input_gradient=True)
+        plan = self.plan(len(x), training=True, input_gradient=of_input)
         self.backend.state.seed, self.backend.state.step = self.seed, 0
         plan.check_finite(plan.learn(x, t), step=0)
         gradients = {
@@ -261,7 +263,7 @@ class Network:
             for layer in self.layers
             for name, array in self.gradients_of(layer).items()
         }
-        return gradients | {"input": self.backend.get(plan.dx)}
+        return gradients | ({"input": self.backend.get(plan.dx)} if of_input else {})
 
     def check_targets(self, t: Any, n: int) -> np.ndarray:
         """Return the targets of n samples: int (n, 1) classes or float (n, ...) values.

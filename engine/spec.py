@@ -102,14 +102,19 @@ class _Builder:
             return [len(self.layers) - 1]
         if not isinstance(inputs, list | tuple) or not inputs:
             raise SpecError(f"{place}: inputs: expected names, received {inputs!r}")
-        for name in inputs:
-            if not isinstance(name, str) or name not in known:
-                raise SpecError(
-                    f"{place}: inputs: expected names of layers that stand before this "
-                    f"one, received {name!r}{nearest(name, known)}; known: "
-                    f"{', '.join(known)}"
-                )
-        return [known[name] for name in inputs]
+        return [self._source(name, known, place) for name in inputs]
+
+    def _source(self, name: Any, known: dict[str, int], place: str) -> int:
+        """Return the index of a layer by its name, or −k: the k-th before this one."""
+        if settings.is_integer(name) and -len(self.layers) <= name < 0:
+            return len(self.layers) + name
+        if not isinstance(name, str) or name not in known:
+            raise SpecError(
+                f"{place}: inputs: expected names of layers that stand before this "
+                f"one, or -1 (the one before), -2, …, received "
+                f"{name!r}{nearest(str(name), known)}; known: {', '.join(known)}"
+            )
+        return known[name]
 
     def _name(self, kind: str, name: str | None, suffix: str, place: str) -> str:
         self.counts[kind] = self.counts.get(kind, 0) + 1

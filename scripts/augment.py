@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="images.npz")
     parser.add_argument("--labels", type=Path, required=True, help="labels.csv")
     parser.add_argument("--recipe", type=Path, required=True, help="its YAML file")
-    parser.add_argument("--scale", choices=("smoke", "demo", "paper"), required=True)
+    parser.add_argument("--scale", choices=overlays.SCALES, required=True)
     parser.add_argument("--seed", type=int, help="by default the recipe's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="written, .npz")

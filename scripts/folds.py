@@ -34,13 +34,17 @@ def make_folds(args: argparse.Namespace) -> None:
     stratify = datasets.load(args.dataset)["stratify"]
     children = splits.read_children(args.labels)
     samples, strata = _read_samples(args.images, args.labels, stratify)
-    request = {
-        "folds": protocol["folds"][args.scale],
-        "validation": protocol["validation"],
-        "seed": args.seed,
-    }
+    request = {"validation": protocol["validation"], "seed": args.seed}
+    if unit != "official":
+        request["folds"] = protocol["folds"][args.scale]
     copies = None
-    if unit == "row":
+    if unit == "official":
+        ids = samples
+        values = read_targets(args.labels, ["part"])
+        parts = [values[sample][0] for sample in samples]
+        images = protocol["images"][args.scale]
+        dealt = splits.split_official(ids, strata, parts, images=images, **request)
+    elif unit == "row":
         copies = _copies(args, protocol)
         ids = [splits.row_id(s, k) for s in samples for k in range(copies)]
         dealt = splits.split_rows(
@@ -54,7 +58,7 @@ def make_folds(args: argparse.Namespace) -> None:
         dataset=args.dataset.stem,
         protocol=args.protocol.stem,
         unit="row" if unit == "row" else "drawing",
-        grouped_by=unit,
+        grouped_by="drawing" if unit == "official" else unit,
         seed=args.seed,
         stratified_by=stratify,
         augmentation=protocol["augmentation"] if unit == "row" else None,
@@ -119,7 +123,7 @@ def main() -> None:
         "--augmentation", type=Path, help="YAML file, where rows are dealt"
     )
     parser.add_argument("--dataset", type=Path, required=True, help="its YAML file")
-    parser.add_argument("--scale", choices=("smoke", "demo", "paper"), required=True)
+    parser.add_argument("--scale", choices=overlays.SCALES, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, help="written, .json")
     make_folds(parser.parse_args())

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scripts.lib import cli, datasets
+from scripts.lib import cifar, cli, datasets, splits
 from scripts.lib.files import write_csv, write_npz
 from scripts.lib.labels import REJECTED_LIMIT
 
@@ -109,6 +109,9 @@ def make_images(
     Raises: ImageError if more than 5 % cannot be read, or none is left.
     """
     config = datasets.load(config_path)
+    if config["kind"] in datasets.CIFAR:
+        _gather(folder, labels, out, unreadable)
+        return
     width, height = config["image"]["width"], config["image"]["height"]
     with open(labels, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -128,6 +131,20 @@ def make_images(
         )
     write_csv(unreadable, UNREADABLE_COLUMNS, refused)
     write_npz(out, images=images[: len(ids)], ids=np.array(ids))
+
+
+def _gather(folder: Path, labels: Path, out: Path, unreadable: Path) -> None:
+    """Write images.npz of data whose images lie in few files: uint8 (n, 3, h, w)."""
+    ids, images = cifar.read_images(folder)
+    listed = list(splits.read_children(labels))
+    if listed != ids:
+        raise ImageError(
+            f"{labels}: expected the {len(ids)} images of {folder} in their order, "
+            f"received {len(listed)} others; make the labels anew"
+        )
+    write_csv(unreadable, UNREADABLE_COLUMNS, [])
+    # Photos hardly get smaller, and every training would unpack them.
+    write_npz(out, compressed=False, images=images, ids=np.array(ids))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib import cli, datasets, labels
+from scripts.lib import cifar, cli, datasets, labels
 from scripts.lib.files import write_csv
 
 REJECTED_COLUMNS = ("file", "kind", "reason")
@@ -18,6 +18,10 @@ def make_labels(config_path: Path, folder: Path, out: Path, rejected: Path) -> N
     """
     config = datasets.load(config_path)
     files = datasets.list_drawings(config, folder)
+    if config["kind"] in datasets.CIFAR:
+        write_csv(rejected, REJECTED_COLUMNS, [])
+        write_csv(out, cifar.LABEL_COLUMNS, cifar.label_rows(folder))
+        return
     if config["kind"] == "labels_csv":
         found = labels.from_csv(folder, files, config, config["title"])
     else:

@@ -18,6 +18,7 @@ from scripts.lib.files import write_csv, write_json
 from scripts.lib.models import load_model
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Samples
+from scripts.lib.watching import WATCHED_COLUMNS, Watch, peak_bytes
 
 HISTORY_COLUMNS = (
     "pass",
@@ -62,17 +63,24 @@ def _train_fold(
     rows = len(learned.ids)
     trainer = make_trainer(args, task, samples, device, fold, rows, before)
     network = trainer.network
+    watch = Watch(network, task, learned) if args.watch else None
     history = _fit(
         trainer,
         (learned.x, learned.t),
         (held_out.x, held_out.t),
         checkpoint=_checkpoint(args, fold),
         on_epoch=_reporter(task, args, fold, samples),
+        transform=samples.transform(fold, trainer.seed),
+        measure=watch and watch.measure,
         **fit_settings(task),
     )
     folder = fold_folder(args.folder, fold)
-    write_csv(folder / "history.csv", HISTORY_COLUMNS, history.rows)
+    columns = HISTORY_COLUMNS + (WATCHED_COLUMNS if watch else ())
+    rows = [{key: row[key] for key in columns} for row in history.rows]
+    write_csv(folder / "history.csv", columns, rows)
     network.save(folder / "model.npz")
+    if watch is not None:
+        watch.write(folder, history)
     write_json(
         folder / "training.json",
         {
@@ -84,7 +92,8 @@ def _train_fold(
             "device_name": device.name,
             "threads": args.threads,
             "samples": {"train": len(learned.ids), "validation": len(held_out.ids)},
-            "parameters": sum(v.size for v in network.parameters().values()),
+            "parameters": network.learned_size,
+            **({"peak_bytes": peak_bytes()} if watch else {}),
         },
     )
     return network
@@ -108,7 +117,8 @@ def make_trainer(
         network.set_parameters(before.parameters())
     recipe = task["recipe"]
     batch = batch_size(recipe, rows)
-    return engine.Trainer(network, recipe["optimizer"], batch, seed=seed)
+    schedule = recipe.get("schedule")
+    return engine.Trainer(network, recipe["optimizer"], batch, schedule, seed=seed)
 
 
 def batch_size(recipe: Mapping[str, Any], rows: int) -> int:
@@ -209,6 +219,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_data_arguments(parser)
     parser.add_argument("--model", type=Path, required=True, help="its YAML file")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="write gradients.csv and last.npz, too, and more of history.csv",
+    )
     train(parser.parse_args())
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from engine.augment import elastic, erasing, geometry, noise
 from engine.errors import InputError, SpecError
 from engine.random import Streams, streams
-from engine.settings import Setting, chosen, flag, interval, number, read
+from engine.settings import Setting, chosen, count, flag, interval, number, read
 
 Size = tuple[int, int]
 
@@ -73,6 +73,16 @@ def _elastic(images: np.ndarray, draws: Streams, **settings: float) -> np.ndarra
     return moved
 
 
+def _crop(images: np.ndarray, draws: Streams, *, pad: int) -> np.ndarray:
+    height, width = images.shape[-2:]
+    padded = np.pad(images, [(0, 0), (0, 0), (pad, pad), (pad, pad)])
+    places = (draws.uniform((2,)) * (2 * pad + 1)).astype(int)
+    moved = np.empty_like(images)
+    for image, place, (top, left) in zip(padded, moved, places, strict=True):
+        place[:] = image[:, top : top + height, left : left + width]
+    return moved
+
+
 def _erase(images: np.ndarray, draws: Streams, **settings: Any) -> np.ndarray:
     rectangles = erasing.draw_rectangles(draws, images.shape[2:], **settings)
     rows = np.flatnonzero(rectangles[:, 2])
@@ -91,6 +101,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "flip": {"horizontal": Setting(flag, False), "vertical": Setting(flag, False)},
     "noise": {"level": Setting(number(0, 1)), "portion": Setting(number(0, 1))},
     "gaussian_noise": {"sd": Setting(number(0, 10), 0.1)},
+    "crop": {"pad": Setting(count, 4)},
     "elastic": {
         "spread": Setting(number(0, 1000), 8.0),
         "sigma": Setting(number(0, 100), 2.0),
@@ -114,6 +125,7 @@ MOVES: dict[str, tuple[int, Callable[..., np.ndarray]]] = {
 CHANGES: dict[str, Callable[..., np.ndarray]] = {
     "noise": _noise,
     "gaussian_noise": _gaussian_noise,
+    "crop": _crop,
     "elastic": _elastic,
     "erase": _erase,
 }
@@ -124,9 +136,10 @@ def parse_steps(steps: Sequence[Any], place: str = "steps") -> tuple[Step, ...]:
 
     steps: NAME or `{NAME: settings}` each, NAME one of rotate {degrees}, stretch
     {portion}, shift {portion}, flip {horizontal, vertical}, noise {level, portion},
-    gaussian_noise {sd [0.1]}, elastic {spread [8], sigma [2]}, erase {probability
-    [0.5], area [[0.02, 0.33]], aspect [[0.3, 3.3]]}; place: what errors call the list
-    (its file and key).
+    gaussian_noise {sd [0.1]}, crop {pad [4]} (px of black on all sides, of which a
+    window of the image's size is cut), elastic {spread [8], sigma [2]}, erase
+    {probability [0.5], area [[0.02, 0.33]], aspect [[0.3, 3.3]]}; place: what errors
+    call the list (its file and key).
     Raises: SpecError for an unknown step or setting, or an impossible value.
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str):

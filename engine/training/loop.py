@@ -26,6 +26,8 @@ Data = tuple[Any, Any]
 Score = Callable[[np.ndarray, np.ndarray], float]
 # (x, t, numbers of the samples, number of the pass from 1) -> (x, t) to be learned
 Transform = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Data]
+# number of the pass that is done -> more columns of its row in the history
+Measure = Callable[[int], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Trainer:
         checkpoint_steps: int | None = None,
         on_epoch: Callable[[dict], None] | None = None,
         transform: Transform | None = None,
+        measure: Measure | None = None,
         score: Score | None = None,
         score_better: str = "lower",
     ) -> History:
@@ -147,6 +150,10 @@ class Trainer:
         run ends with other bytes; t are classes (n, 1), or values or portions of
         classes (n, K).
 
+        measure(number) is called after each pass, its number from 1, with the network
+        as the pass left it; what it returns (JSON's kinds of values) joins the pass's
+        row, also in the checkpoint. It must not change the network.
+
         Raises: InputError, NumericsError, CheckpointError.
         """
         x, t = self._checked(train)
@@ -163,7 +170,7 @@ class Trainer:
             # Bound before the first step: a batch that no layer takes is an error now.
             self.network.plan(n, training=True)
         stopping = EarlyStopping(tolerance, score_better)
-        run = _Run(self, x, t, held_out, stopping, score, transform)
+        run = _Run(self, x, t, held_out, stopping, score, transform, measure)
         if checkpoint is not None:
             run.keep_in(Path(checkpoint), checkpoint_steps)
         while run.passes_done < passes and not run.exhausted:
@@ -197,12 +204,21 @@ class _Run:
     """One `fit` in the making."""
 
     def __init__(
-        self, trainer, x, t, held_out, stopping: EarlyStopping, score, transform
+        self,
+        trainer: Trainer,
+        x: np.ndarray,
+        t: np.ndarray,
+        held_out: Data | None,
+        stopping: EarlyStopping,
+        score: Score | None,
+        transform: Transform | None,
+        measure: Measure | None,
     ):
         self.trainer, self.network = trainer, trainer.network
         self.backend = trainer.network.backend
         self.x, self.t, self.held_out = x, t, held_out
-        self.stopping, self.score, self.transform = stopping, score, transform
+        self.stopping, self.score = stopping, score
+        self.transform, self.measure = transform, measure
         # Where the device can, it draws the batches itself.
         self._source = None if transform else self.backend.source(x)
         shape = min(trainer.batch_size, len(x)), *x.shape[1:]
@@ -210,6 +226,7 @@ class _Run:
         self.passes_done = 0
         # Within the pass under way: samples learned, their summed loss, time taken.
         self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
+        self.drawing = 0.0  # of this process alone
         self.rows: list[dict] = []
         self.best_parameters: np.ndarray | None = None
         self.path: Path | None = None
@@ -248,7 +265,11 @@ class _Run:
             **self._validate(),
         }
         row["seconds"] = time.perf_counter() - begin
+        row["drawing"] = self.drawing
+        if self.measure is not None:
+            row |= self.measure(self.passes_done)
         self.samples_done, self.total, self.seconds = 0, 0.0, 0.0
+        self.drawing = 0.0
         self.rows.append(row)
         return row
 
@@ -259,6 +280,12 @@ class _Run:
 
     def _batch(self, samples: np.ndarray) -> tuple[np.ndarray | Drawn, np.ndarray]:
         """Return what is learned of these rows of the training data."""
+        begin = time.perf_counter()
+        batch = self._made(samples)
+        self.drawing += time.perf_counter() - begin
+        return batch
+
+    def _made(self, samples: np.ndarray) -> tuple[np.ndarray | Drawn, np.ndarray]:
         t = self.t[samples]
         if self._source is not None:
             return Drawn(self._source, samples), t
@@ -299,10 +326,11 @@ class _Run:
 
     def end(self) -> History:
         """Put the best parameters back and return the history."""
+        last = self.network.parameters()
         if self.best_parameters is not None:
             self.backend.put_flat(self.network.flat, self.best_parameters)
         stopped = "tolerance" if self.exhausted else "passes"
-        return History(self.rows, self.stopping.best_pass, stopped)
+        return History(self.rows, self.stopping.best_pass, stopped, last)
 
     def keep_in(self, path: Path, every: int | None) -> None:
         """Take up what `path` holds, if it is there; from now on write to it."""

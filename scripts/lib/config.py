@@ -18,7 +18,7 @@ from typing import Any
 from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
 from engine.options import fill
-from scripts.lib import overlays, questions, showing
+from scripts.lib import datasets, ladder, overlays, questions, showing
 from scripts.lib.diagnosis import checked
 from scripts.lib.schema import problems, read_yaml
 
@@ -33,7 +33,6 @@ KINDS = (
 )
 SETTINGS = "config/config.yaml"
 _ID = r"[A-Za-z0-9_-]+"
-_SCALES = ("smoke", "demo", "paper")
 # What every variant must say, itself or by its levels of the grid.
 _NEEDED = ("model", "target", "task", "loss", "published")
 _DEFAULTS = {"data_dir": None, "download": False, "dataset": "auto"}
@@ -75,6 +74,9 @@ def load_configs(
     configs = Configs(settings, **files)
     # What refers to other files is looked at only where all files are well formed.
     _raise(found, given)
+    for kind in KINDS:
+        for config in files[kind].values():
+            overlays.complete_scales(kind, config)
     for experiment in configs.experiments.values():
         if experiment["kind"] == "training":
             experiment["variants"] = {
@@ -187,6 +189,9 @@ def _all_problems(configs: Configs) -> Iterator[str]:
     for name, experiment in configs.experiments.items():
         if experiment["kind"] == "training":
             yield from _experiment_problems(name, experiment, configs)
+        elif experiment["kind"] == "ladder":
+            yield from _stand_in_problems(name, experiment, configs)
+            yield from ladder.problems(name, configs)
         elif experiment["kind"] == "diagnostics":
             where = f"config/experiments/{name}.yaml"
             known = configs.experiments, configs.protocols
@@ -248,9 +253,15 @@ def _dataset_problems(name: str, configs: Configs) -> Iterator[str]:
     config, where = configs.datasets[name], f"config/datasets/{name}.yaml"
     yield from _unknown([config["stratify"]], config["factors"], where, "stratify")
     if "stand_in" in config:
-        generated = [n for n, c in configs.datasets.items() if c["kind"] == "embedded"]
+        kinds = {n: c["kind"] for n, c in configs.datasets.items()}
+        generated = [n for n, kind in kinds.items() if kind in datasets.GENERATED]
         yield from _unknown([config["stand_in"]], generated, where, "stand_in")
-    if config["kind"] == "embedded":
+    given = set(config.get("embedded", ()))
+    needed = {"embedded": {"drawings", "children"}, "textures": {"train", "test"}}
+    if config["kind"] in needed and not given >= needed[config["kind"]]:
+        wanted = ", ".join(sorted(needed[config["kind"]]))
+        yield f"{where}: embedded: expected {wanted} and seed, received {sorted(given)}"
+    elif config["kind"] == "embedded":
         drawings, children = (config["embedded"][k] for k in ("drawings", "children"))
         if not children <= drawings <= 3 * children:
             yield (
@@ -270,7 +281,7 @@ def _protocol_problems(name: str, configs: Configs) -> Iterator[str]:
             f"{where}: augmentation: expected {expected} for the unit {unit!r}, "
             f"received {wanted!r}"
         )
-    if config["leaks"] != (unit == "row"):
+    if unit != "official" and config["leaks"] != (unit == "row"):
         yield (
             f"{where}: leaks: expected {str(unit == 'row').lower()} for the unit "
             f"{unit!r} (copies of one drawing stand on two sides only if rows are "
@@ -282,18 +293,13 @@ def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterat
     where = f"config/experiments/{name}.yaml"
     yield from _unknown(config["datasets"], configs.datasets, where, "datasets")
     yield from _unknown(config["protocols"], configs.protocols, where, "protocols")
-    first = configs.datasets.get(config["datasets"][0], {})
-    if first and first["kind"] != "embedded" and "stand_in" not in first:
-        yield (
-            f"{where}: datasets: {config['datasets'][0]} comes first, so its file must "
-            "name a `stand_in` for runs without data"
-        )
+    yield from _stand_in_problems(name, config, configs)
     for variant in config["variants"]:
         yield from _variant_problems(where, config, variant, configs)
     yield from showing.problems(where, config)
     for key, names in config.get("keras_peer", {}).items():
         yield from _unknown(names, config[key], where, f"keras_peer.{key}")
-    for scale in _SCALES:
+    for scale in overlays.SCALES:
         run = config["scales"][scale].get("protocols", ())
         yield from _unknown(
             run, config["protocols"], where, f"scales.{scale}.protocols"
@@ -304,6 +310,15 @@ def _experiment_problems(name: str, config: Mapping, configs: Configs) -> Iterat
                     f"{where}: scales.{scale}.variants: {pattern!r} fits none of "
                     f"{', '.join(config['variants'])}"
                 )
+
+
+def _stand_in_problems(name: str, config: Mapping, configs: Configs) -> Iterator[str]:
+    first = configs.datasets.get(config["datasets"][0], {})
+    if first and first["kind"] not in datasets.GENERATED and "stand_in" not in first:
+        yield (
+            f"config/experiments/{name}.yaml: datasets: {config['datasets'][0]} comes "
+            "first, so its file must name a `stand_in` for runs without data"
+        )
 
 
 def _variant_problems(
@@ -341,7 +356,7 @@ def _variant_problems(
             f"{where}: {key}.published.metric: expected {metric} for a "
             f"{settings['task']}, received {published['metric']!r}"
         )
-    for scale in _SCALES:
+    for scale in overlays.SCALES:
         yield from _recipe_problems(where, config, variant, scale)
 
 

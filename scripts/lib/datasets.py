@@ -13,10 +13,14 @@ from typing import Any
 
 import yaml
 
-from scripts.lib import embedded
+from scripts.lib import cifar, embedded
 from scripts.lib.labels import IMAGE_SUFFIXES
 
 _KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
+# Kinds that are drawn by this project, into files as their official likes have them.
+GENERATED = ("embedded", "textures")
+# Kinds whose images lie in few files together, with a test part of their own.
+CIFAR = ("cifar", "textures")
 
 
 class DatasetError(ValueError):
@@ -45,7 +49,7 @@ def load(path: str | Path) -> dict[str, Any]:
         raise DatasetError(f"{path}: cannot be read: {error}") from None
     if not isinstance(config, dict):
         raise DatasetError(f"{path}: expected keys and values, received {config!r}")
-    needed = [*_KEYS, *(["embedded"] if config.get("kind") == "embedded" else [])]
+    needed = [*_KEYS, *(["embedded"] if config.get("kind") in GENERATED else [])]
     missing = [key for key in needed if key not in config]
     if missing:
         raise DatasetError(f"{path}: the keys {', '.join(missing)} are missing")
@@ -78,7 +82,7 @@ def choose(
         wanted = [dataset]
     for name in wanted:
         config = configs[name]
-        if config["kind"] == "embedded":
+        if config["kind"] in GENERATED:
             return Choice(name, "stand-in", None, None)
         folder = data_dir / config["folder"] if data_dir else None
         if folder is not None and folder.is_dir():
@@ -119,6 +123,13 @@ def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | N
     return (here or Path.cwd()) / Path(value).expanduser() if value else None
 
 
+def generated_files(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files that a generated data set consists of, sorted."""
+    if config["kind"] == "textures":
+        return cifar.FILES
+    return embedded.drawing_files(**config["embedded"])
+
+
 def list_drawings(config: Mapping[str, Any], folder: Path) -> list[str]:
     """Return a data set's image files, relative to its folder, sorted.
 
@@ -128,15 +139,16 @@ def list_drawings(config: Mapping[str, Any], folder: Path) -> list[str]:
     Raises: DatasetError if the folder or one of the generated drawings is missing, or
     there is no image.
     """
-    if config["kind"] != "embedded":
+    if config["kind"] not in (*GENERATED, *CIFAR):
         return list_images(folder, config["title"])
-    files = list(embedded.drawing_files(**config["embedded"]))
+    made = config["kind"] in GENERATED
+    files = list(generated_files(config) if made else cifar.FILES)
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
+        told = "scripts.fetch makes them" if made else _where_from(config)
         raise DatasetError(
-            f"{config['title']}: expected {len(files)} drawings in {folder}, "
-            f"{len(missing)} are missing, the first {missing[0]}; "
-            "scripts.fetch makes them"
+            f"{config['title']}: expected {len(files)} files in {folder}, "
+            f"{len(missing)} are missing, the first {missing[0]}; {told}"
         )
     return files
 

@@ -59,10 +59,13 @@ def write_csv(
     write_text(path, buffer.getvalue())
 
 
-def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write named arrays, compressed, without pickle."""
+def write_npz(
+    path: str | Path, *, compressed: bool = True, **arrays: np.ndarray
+) -> None:
+    """Write named arrays without pickle."""
+    save = np.savez_compressed if compressed else np.savez
     with atomic_write(path) as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        save(file, allow_pickle=False, **arrays)
 
 
 def sha256_of(path: str | Path) -> str:

@@ -13,6 +13,13 @@ from typing import Any
 
 from scripts.lib.schema import read_yaml
 
+SCALES = ("smoke", "demo", "short", "paper")
+# What a file may say for each scale, by the kind of file.
+_SCALED = {
+    "augmentations": ("copies",),
+    "protocols": ("folds", "images"),
+    "experiments": ("scales",),
+}
 # Of these a file, a variant or a level of the grid says only the keys that differ.
 _JOINED = ("recipe", "options")
 
@@ -54,6 +61,14 @@ def extended(name: str, read: Callable[[str], Any]) -> dict[str, Any]:
     for content in reversed(chain):
         joined = _joined(joined, content)
     return joined
+
+
+def complete_scales(kind: str, config: dict[str, Any]) -> None:
+    """Let a file that says nothing of the scale `short` do as much as at `demo`."""
+    for key in _SCALED.get(kind, ()):
+        if "demo" in (config.get(key) or ()):
+            config[key] = {"short": config[key]["demo"], **config[key]}
+            config[key] = {s: config[key][s] for s in SCALES if s in config[key]}
 
 
 def variants(experiment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.augment.pipeline import augment_batch, parse_steps
 from engine.random import stream
+from engine.training.loop import Transform
 from scripts.lib.labels import AGE_COLUMNS
 from scripts.lib.splits import Folds, load_folds, part_rows
 
@@ -23,9 +25,10 @@ class SampleError(ValueError):
 class Part:
     """One part of one fold.
 
-    x: images float32 (n, 1, h, w) in [0, 1], 1 = white paper; with the recipe's
-    `center` less the mean image of the fold's training part. t: int (n,) classes, or
-    float64 (n, 1) months / target_scale. ids: of the rows; children: who drew them.
+    x: images float32 (n, channels, h, w) in [0, 1], 1 = white paper; with the recipe's
+    `center` less the mean image of the fold's training part, with `normalize` each
+    channel less its mean and divided by its sd there. t: int (n,) classes, or float64
+    (n, 1) months / target_scale. ids: of the rows; children: who drew them.
     """
 
     x: np.ndarray
@@ -37,23 +40,33 @@ class Part:
 class Samples:
     """The rows of one data set under one protocol, labelled for one task.
 
-    task: what STUDY.task gives: target, task, protocol, recipe. classes: the
+    augmented: what scripts.augment wrote, or files of images and ids where nothing was
+    enlarged; task: what STUDY.task gives: target, task, protocol, recipe. classes: the
     combinations of the target factors that occur in labels.csv, sorted; empty for a
     regression.
     """
 
     def __init__(
-        self, augmented: Path, labels: Path, folds: Path, task: Mapping[str, Any]
+        self,
+        augmented: Path | Sequence[Path],
+        labels: Path,
+        folds: Path,
+        task: Mapping[str, Any],
     ):
         self.folds: Folds = load_folds(folds, labels)
-        with np.load(augmented, allow_pickle=False) as file:
-            self.images, self.copies = file["images"], file["copy"]
-            self.ids = file["ids"].tolist()
-            self.parents = file["parent"].tolist()
-            self.children = file["child"].tolist()
+        rows = _read_rows([augmented] if isinstance(augmented, Path) else augmented)
+        self.images, self.copies = rows["images"], rows["copy"]
+        self.ids, self.parents, self.children = (
+            rows[key].tolist() for key in ("ids", "parent", "child")
+        )
+        if self.images.ndim == 3:
+            self.images = self.images[:, None]
         self.regression = task["task"] == "regression"
         self.scale = task["recipe"].get("target_scale", 1.0)
         self.centered = task["recipe"].get("center", False)
+        self.normalized = task["recipe"].get("normalize", False)
+        self.steps = parse_steps(task["recipe"].get("augment", []))
+        self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by fold
         targets = read_targets(labels, task["target"])
         if task["protocol"]["labels"] == "shuffled":
             targets = _shuffled(targets)
@@ -91,18 +104,73 @@ class Samples:
                 f"fold: expected 0 ... {len(self.folds.folds) - 1}, received {fold}"
             )
         rows = self._rows(fold, name)
-        x = self.images[rows, None].astype(np.float32) / np.float32(255)
-        if self.centered:
-            x -= self._mean_image(fold)
         return Part(
-            x,
+            self._normal(self._scaled(rows), fold),
             self.targets[rows],
             [self.ids[i] for i in rows],
             [self.children[i] for i in rows],
         )
 
+    def transform(self, fold: int, seed: int) -> Transform | None:
+        """Return what changes each batch of a fold's training part, or None.
+
+        By the recipe's `augment`, on images in [0, 1]; what is subtracted and divided
+        by comes after it.
+        """
+        if not self.steps:
+            return None
+        rows = self._rows(fold, "train")
+
+        def changed(x, t, samples, number):
+            images = self._scaled(rows[samples])
+            # Black comes in where a step moved pixels away: no paper under a photo.
+            images = augment_batch(
+                images, self.steps, seed=seed, epoch=number, samples=samples, fill=0.0
+            )
+            return self._normal(images, fold), t
+
+        return changed
+
+    def _scaled(self, rows: np.ndarray) -> np.ndarray:
+        """Return float32 (m, channels, h, w) in [0, 1]."""
+        return self.images[rows].astype(np.float32) / np.float32(255)
+
+    def _normal(self, x: np.ndarray, fold: int) -> np.ndarray:
+        """Return x with the recipe's `center` and `normalize` applied, in place."""
+        if self.centered:
+            x -= self._mean_image(fold)
+        if self.normalized:
+            mean, sd = self._channels(fold)
+            x -= mean
+            x /= sd
+        return x
+
+    def _channels(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the training part's mean and sd of each channel, float32 (c, 1, 1).
+
+        Raises: SampleError for a channel that is the same everywhere.
+        """
+        if fold in self._known:
+            return self._known[fold]
+        pixels = self.images[self._rows(fold, "train")]
+        counts = [np.bincount(c.ravel(), minlength=256) for c in pixels.swapaxes(0, 1)]
+        grey = np.arange(256) / 255
+        means = [count @ grey / count.sum() for count in counts]
+        sds = [
+            np.sqrt(count @ (grey - mean) ** 2 / count.sum())
+            for count, mean in zip(counts, means, strict=True)
+        ]
+        if min(sds) == 0:
+            raise SampleError(
+                f"normalize: channel {sds.index(0)} has one value in all training "
+                "images, expected several; leave `normalize` out"
+            )
+        found = np.float32([means, sds])[:, :, None, None]
+        self._known[fold] = found[0], found[1]
+        return self._known[fold]
+
     def _mean_image(self, fold: int) -> np.ndarray:
-        """Return the mean of the training part's images, float32 (h, w) in [0, 1].
+        """Return the mean of the training part's images, float32 (c, h, w) in [0, 1].
 
         The training part alone: what is scored takes no part in it.
         """
@@ -118,6 +186,27 @@ class Samples:
             parents=self.parents,
             copies=self.copies,
         )
+
+
+def _read_rows(files: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Return images, ids, copy, parent, child of all rows of some files.
+
+    Where nothing was enlarged every row is a picture itself, with no child beside it.
+    """
+    parts = []
+    for path in files:
+        with np.load(path, allow_pickle=False) as file:
+            own = {"images": file["images"], "ids": file["ids"]}
+            missing = {
+                "copy": np.zeros(len(own["ids"]), np.int64),
+                "parent": own["ids"],
+                "child": own["ids"],
+            }
+            own |= {key: file.get(key, value) for key, value in missing.items()}
+        parts.append(own)
+    if len(parts) == 1:
+        return parts[0]
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def read_targets(labels: Path, factors: Sequence[str]) -> dict[str, tuple]:

@@ -22,7 +22,7 @@ from engine.random import stream
 from scripts.lib.files import sha256_of
 
 PARTS = ("train", "validation", "test")
-UNITS = ("row", "drawing", "child")
+UNITS = ("row", "drawing", "child", "official")
 
 
 class SplitError(ValueError):
@@ -140,6 +140,56 @@ def split_groups(
     count = len(set(groups))
     _check_parts(made, f"{len(ids)} drawings in {count} groups and {folds} folds")
     return tuple(made)
+
+
+def split_official(
+    ids: Sequence[str],
+    classes: Sequence[str],
+    parts: Sequence[str],
+    *,
+    images: Mapping[str, int | None],
+    validation: float,
+    seed: int,
+) -> tuple[Fold, ...]:
+    """Return the one fold of a set that comes with a test part of its own.
+
+    Of the training and of the test part so many images are taken; of the training
+    images a portion is for validation. Images are put in order by (class, random
+    number); of n the one at place p is among the m taken if ⌊(p + 1) m/n⌋ > ⌊p m/n⌋, so
+    each class has its share in each part to within one image.
+
+    ids: n; classes: n, what is stratified by; parts: n, train or test as the set has
+    it; images: {train, test}: how many, None: all; validation: v, portion.
+    Source: S4 4.1.
+    Raises: SplitError for a part that stays empty, or more images than there are.
+    """
+    _check_portion(validation)
+    mixed = stream(seed, "split", "official").permutation(len(ids))
+    order = mixed[np.argsort(_codes(classes)[mixed], kind="stable")]
+    of = np.asarray(parts)[order]
+    taken = {}
+    for part in ("train", "test"):
+        there = order[of == part]
+        wanted = len(there) if images[part] is None else images[part]
+        if wanted > len(there):
+            raise SplitError(
+                f"images.{part}: expected at most the {len(there)} images of the set's "
+                f"{part} part, received {wanted}; take fewer, or null for all"
+            )
+        taken[part] = there[_spread(len(there), wanted)]
+    held_out = _spread(len(taken["train"]), round(validation * len(taken["train"])))
+    masks = np.zeros((3, len(ids)), bool)
+    masks[0, taken["train"][~held_out]] = True
+    masks[1, taken["train"][held_out]] = True
+    masks[2, taken["test"]] = True
+    made = (_fold(ids, *masks),)
+    _check_parts(made, f"{len(ids)} images, validation {validation:g}")
+    return made
+
+
+def _spread(n: int, m: int) -> np.ndarray:
+    """Return bool (n,): m of n places, evenly spread."""
+    return np.diff(np.arange(n + 1) * m // max(n, 1)) > 0
 
 
 def check_sides(
@@ -295,6 +345,10 @@ def _read_folds(path: Path) -> Folds:
 def _check_request(folds: int, validation: float) -> None:
     if folds < 2:
         raise SplitError(f"folds: expected at least 2, received {folds}")
+    _check_portion(validation)
+
+
+def _check_portion(validation: float) -> None:
     if not 0 < validation < 1:
         raise SplitError(
             f"validation: expected a portion between 0 and 1, received {validation}"

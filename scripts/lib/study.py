@@ -40,7 +40,7 @@ class Study:
                 download=settings["download"],
             )
             for name, experiment in self.experiments.items()
-            if experiment["kind"] == "training"
+            if experiment["kind"] in ("training", "ladder")
         }
         self.folders = {c.dataset: c.folder for c in self.choices.values()}
         self.generated = [name for name, folder in self.folders.items() if not folder]
@@ -52,7 +52,7 @@ class Study:
         """What a user must be told: which data were not the documents' own."""
         return [
             f"Note: {name} ran on {c.dataset}, a generated stand-in for "
-            f"{c.stands_in_for or 'real drawings'}; set data_dir to use real drawings."
+            f"{c.stands_in_for or 'real data'}; set data_dir to use real data."
             for name, c in self.choices.items()
             if c.status == "stand-in"
         ]
@@ -73,7 +73,7 @@ class Study:
 
         Left out is a variant that `why_not` has a reason for.
         """
-        if experiment not in self.choices:
+        if self.experiments[experiment]["kind"] != "training":
             return []
         return [
             (name, protocol)
@@ -149,12 +149,14 @@ class Study:
 
     def protocols_with(self, folds: int) -> list[str]:
         """Return the protocols of so many folds at the scale."""
-        return [p for p in self.protocols if self.folds_of(p) == folds]
+        dealt = [p for p in self.protocols if self.protocols[p]["unit"] != "official"]
+        return [p for p in dealt if self.folds_of(p) == folds]
 
     @property
     def fold_counts(self) -> list[int]:
         """Return the numbers of folds that occur at the scale."""
-        return sorted({self.folds_of(protocol) for protocol in self.protocols})
+        counts = {self.folds_of(protocol) for protocol in self.protocols}
+        return sorted(n for n in counts if self.protocols_with(n))
 
     def variant(self, experiment: str, variant: str) -> dict[str, Any]:
         """Return one variant's settings."""
@@ -184,8 +186,10 @@ class Study:
         """Return how a protocol deals at the scale."""
         config = self.protocols[protocol]
         name = config["augmentation"]
+        images = config.get("images")
         return _json(
             {
+                **({"images": images[self.scale]} if images else {}),
                 "unit": config["unit"],
                 "augmentation": name,
                 "copies": self.copies_of(name) if name else None,
@@ -201,12 +205,14 @@ class Study:
         return self._first_like(self.augmentations[augmentation]["copies"])
 
     def protocol_scale(self, protocol: str) -> str:
-        """Return the first scale with the same folds, and copies if rows are dealt."""
+        """Return the first scale that deals as many: folds, copies, images."""
         config = self.protocols[protocol]
         name = config["augmentation"]
         copies = self.augmentations[name]["copies"] if name else config["folds"]
-        pairs = {s: (config["folds"][s], copies[s]) for s in config["folds"]}
-        return self._first_like(pairs)
+        images = config.get("images", config["folds"])
+        return self._first_like(
+            {s: (config["folds"][s], copies[s], images[s]) for s in config["folds"]}
+        )
 
     def _first_like(self, values: Mapping[str, Any]) -> str:
         return next(s for s in values if values[s] == values[self.scale])

@@ -17,6 +17,7 @@ ALL = [
     {"flip": {"horizontal": True}},
     "elastic",
     "gaussian_noise",
+    {"crop": {"pad": 2}},
     {"noise": {"level": 0.1, "portion": 0.2}},
     "erase",
 ]
@@ -38,6 +39,26 @@ def changed(
     return pipeline.augment_batch(
         images, parsed, seed=seed, epoch=epoch, samples=samples, **others
     )
+
+
+# --- crops --------------------------------------------------------------------------
+
+
+def test_a_crop_is_a_window_of_the_image_in_black():
+    images = batch(300) * 0.5 + 0.5
+    cropped = changed(images, [{"crop": {"pad": 2}}])
+    padded = np.pad(images, [(0, 0), (0, 0), (2, 2), (2, 2)])
+    seen = set()
+    for image, found in zip(padded, cropped, strict=True):
+        windows = [
+            (i, j)
+            for i in range(5)
+            for j in range(5)
+            if (image[:, i : i + 12, j : j + 10] == found).all()
+        ]
+        assert len(windows) == 1
+        seen.update(windows)
+    assert len(seen) == 25  # each place, sooner or later
 
 
 # --- erasing ------------------------------------------------------------------------

@@ -47,7 +47,8 @@ def train(device, path: Path | None, *, stop_after: int = 0, spec=SPEC, **settin
 
 
 def without_seconds(history: engine.History) -> list[dict]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
+    clocks = ("seconds", "drawing")
+    return [{k: v for k, v in row.items() if k not in clocks} for row in history.rows]
 
 
 # --- resuming -------------------------------------------------------------------------

@@ -100,6 +100,7 @@ LAWS = [
     ("he_uniform", 2 / 400, math.sqrt(6 / 400)),
     ("glorot_normal", 2 / 500, None),
     ("glorot_uniform", 2 / 500, math.sqrt(6 / 500)),
+    ("torch_uniform", 1 / 1200, 1 / 20),
     # S0 Eq. 3: ±W / (v h), the extent of a dense layer over a vector is its length
     ({"uniform": {"W": 200.0}}, 0.25 / 3, 0.5),
 ]

@@ -124,6 +124,24 @@ def test_names_in_a_repeat_carry_the_turn():
     assert names == ["inner-1", "dense2", "inner-2", "dense4"]
 
 
+def test_inputs_may_be_counted_back():
+    """... so that options can leave out the layer in between."""
+    layers = read_spec(
+        spec(
+            dense("a", units=3),
+            {"repeat": {"times": 2, "layers": [
+                dense("b", units=3),
+                {"add": {}, "inputs": [-1, "input"]},
+                dense("c", inputs=[-2], units=3),
+                {"add": {}, "inputs": [-1, -2]},
+            ]}},
+        )
+    )[1]  # fmt: skip
+    assert [layer.sources for layer in layers] == [
+        [-1], [0], [1, 0], [1], [3, 2], [4], [5, 4], [5], [7, 6]
+    ]  # fmt: skip
+
+
 def test_defaults():
     _, (one, two, pool, three), _ = read_spec(
         spec(conv(), conv(kernel=1), {"max_pool": {"size": 2}}, DENSE)
@@ -183,6 +201,11 @@ BAD = {
         spec(dense("first"), dense(inputs=["frist"])),
         r"layers\[1\] dense: inputs: .*'frist' \(did you mean 'first'\?\)",
     ),
+    "inputs-back-too-far": (
+        spec(dense("a"), dense(inputs=[-2])),
+        r"layers\[1\] dense: inputs: .*-1 \(the one before\), -2, …, received -2",
+    ),
+    "inputs-forward": (spec(dense(inputs=[0])), r"inputs: .*received 0"),
     "inputs-empty": (
         spec(dense(inputs=[])),
         r"layers\[0\] dense: inputs: expected nam",

@@ -242,15 +242,67 @@ def test_history_has_a_row_for_each_pass(any_device):
             "validation_loss",
             "validation_score",
             "seconds",
+            "drawing",
         ]
         assert row["validation_score"] == row["validation_loss"] > 0.0
         assert row["training_loss"] > 0.0
-        assert row["seconds"] > 0.0
+        assert 0.0 < row["drawing"] < row["seconds"]
     assert history.stopped == "passes"
     best = min(history.rows, key=lambda row: row["validation_loss"])
     assert history.best_pass == best["pass"]
     loss = trainer.network.loss(x[36:], t[36:])
     assert loss == pytest.approx(best["validation_loss"], rel=1e-6)
+
+
+def test_what_measure_returns_joins_each_row_and_changes_nothing(any_device):
+    x, t = images()
+    data = (x[:36], t[:36]), (x[36:], t[36:])
+    plain = trainer_of(SPEC, any_device, batch_size=16)
+    expected = plain.fit(*data, passes=3)
+    trainer = trainer_of(SPEC, any_device, batch_size=16)
+    network, losses = trainer.network, []
+
+    def measure(number):
+        gradients = network.gradients(x[:7], t[:7], of_input=False)
+        assert "input" not in gradients
+        losses.append(network.loss(x[36:], t[36:]))
+        return {"number": number, "layers": sorted(gradients)}
+
+    history = trainer.fit(*data, passes=3, measure=measure)
+    assert [row["number"] for row in history.rows] == [1, 2, 3]
+    assert history.rows[0]["layers"] == sorted(network.gradients(x[:7], t[:7]))[:-1]
+    assert losses == [row["validation_loss"] for row in history.rows]
+    assert [r["training_loss"] for r in history.rows] == [
+        r["training_loss"] for r in expected.rows
+    ]
+    for name, values in plain.network.parameters().items():
+        np.testing.assert_array_equal(network.parameters()[name], values)
+
+
+def test_the_history_keeps_the_last_passs_parameters(any_device):
+    x, t = images()
+    trainer = trainer_of(SPEC, any_device, batch_size=16)
+    seen = {}
+
+    def measure(number):
+        seen[number] = trainer.network.parameters()
+        return {}
+
+    # Scores that worsen: the first pass is the best one.
+    history = trainer.fit(
+        (x[:36], t[:36]),
+        (x[36:], t[36:]),
+        passes=3,
+        measure=measure,
+        score=lambda outputs, t: len(seen),
+    )
+    assert history.best_pass == 1
+    for name, values in seen[3].items():
+        np.testing.assert_array_equal(history.last[name], values)
+    best = trainer.network.parameters()
+    assert any((best[name] != seen[3][name]).any() for name in best)
+    for name, values in best.items():
+        np.testing.assert_array_equal(seen[1][name], values)
 
 
 def test_transform_gets_each_sample_of_each_pass_once(reference):

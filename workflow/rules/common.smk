@@ -10,7 +10,7 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.lib import datasets, embedded, packages, provenance, questions, showing
+from scripts.lib import datasets, ladder, packages, provenance, questions, showing
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
 
@@ -61,6 +61,7 @@ wildcard_constraints:
     dataset="[A-Za-z0-9_-]+",
     augmentation="[A-Za-z0-9_-]+",
     experiment="[A-Za-z0-9_-]+",
+    rung="[A-Za-z0-9_-]+",
     variant="[A-Za-z0-9_-]+",
     protocol="[A-Za-z0-9_-]+",
     task="regression|classification",
@@ -87,8 +88,10 @@ def folder_of(wildcards):
 def names_of(wildcards):
     """The drawings' names, relative to their folder."""
     config_ = STUDY.datasets[wildcards.dataset]
-    if config_["kind"] == "embedded":
-        return embedded.drawing_files(**config_["embedded"])
+    if config_["kind"] in datasets.GENERATED:
+        return datasets.generated_files(config_)
+    if config_["kind"] in datasets.CIFAR:
+        return datasets.list_drawings(config_, Path(folder_of(wildcards)))
     return datasets.list_images(Path(folder_of(wildcards)), config_["title"])
 
 
@@ -167,7 +170,10 @@ def augmentation_option(wildcards):
 def label_sources(wildcards):
     """What labels depend on beside names: source.json, and labels.csv if there is one."""
     files = [f"results/data/{wildcards.dataset}/source.json"]
-    if STUDY.datasets[wildcards.dataset]["kind"] == "labels_csv":
+    kind = STUDY.datasets[wildcards.dataset]["kind"]
+    if kind in datasets.CIFAR:
+        files += drawings_of(wildcards)
+    if kind == "labels_csv":
         files.append(f"{folder_of(wildcards)}/labels.csv")
     return files
 
@@ -264,6 +270,8 @@ def results_of(experiment):
     """Tables and figures of one experiment."""
     if experiment == "xor":
         return ["results/tables/xor.csv", "results/tables/xor_weights.csv"]
+    if STUDY.experiments[experiment]["kind"] == "ladder":
+        return ladder_results(STUDY.experiments[experiment]["group"])
     return [
         f"results/tables/{experiment}.csv",
         *showing.files_of(STUDY, experiment),
@@ -274,9 +282,15 @@ def results_of(experiment):
 def all_results():
     """Tables and figures of all experiments that are chosen."""
     files = [file for name in STUDY.experiments for file in results_of(name)]
+    files = list(dict.fromkeys(files))
     files += leak_results() + question_results() if STUDY.trained else []
     # Overnight one wants to know how long it will take.
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
+
+
+def ladder_results(group):
+    """Tables and figures of a ladder."""
+    return [f"results/tables/{group}.csv"]
 
 
 def leak_results():

@@ -32,7 +32,7 @@ for name in STUDY.generated:
             source=f"results/data/{name}/source.json",
             drawings=[
                 f"results/data/{name}/raw/{file}"
-                for file in embedded.drawing_files(**STUDY.datasets[name]["embedded"])
+                for file in datasets.generated_files(STUDY.datasets[name])
             ],
         log:
             f"logs/fetch/{name}.log",
