@@ -36,7 +36,7 @@ class Study:
                 experiment["datasets"],
                 configs.datasets,
                 data_dir=data_dir,
-                dataset=settings["dataset"],
+                dataset=_asked(settings["dataset"], experiment, configs),
                 download=settings["download"],
             )
             for name, experiment in self.experiments.items()
@@ -50,10 +50,17 @@ class Study:
     @property
     def remarks(self) -> list[str]:
         """What a user must be told: which data were not the documents' own."""
+        ran: dict[datasets.Choice, list[str]] = {}
+        for name, choice in self.choices.items():
+            experiment = self.experiments[name]
+            ladder = experiment["kind"] == "ladder"
+            told = experiment["group"] if ladder else name
+            ran.setdefault(choice, []).append(told)
         return [
-            f"Note: {name} ran on {c.dataset}, a generated stand-in for "
-            f"{c.stands_in_for or 'real data'}; set data_dir to use real data."
-            for name, c in self.choices.items()
+            f"Note: {', '.join(dict.fromkeys(names))} ran on {c.dataset}, a generated "
+            f"stand-in for {c.stands_in_for or 'real data'}; set data_dir to use real "
+            "data."
+            for c, names in ran.items()
             if c.status == "stand-in"
         ]
 
@@ -348,6 +355,16 @@ class Study:
     def digest(names: Iterable[str]) -> str:
         """Return a short hash of a list of names."""
         return hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]
+
+
+def _asked(dataset: str, experiment: Mapping[str, Any], configs: Configs) -> str:
+    """Return the data set that is asked for by its id, where it is for an experiment.
+
+    A ladder's rungs learn photos, and no other experiment does.
+    """
+    kind = configs.datasets[dataset]["kind"] if dataset != "auto" else None
+    photos = kind in datasets.CIFAR
+    return dataset if photos == (experiment["kind"] == "ladder") else "auto"
 
 
 def load_study(

@@ -78,7 +78,12 @@ BAD = [
     (BY_CHILD, "validation: 0.2", "validation: 1.2", "validation: expected a number"),
     (BY_CHILD, "smoke: 2", "smoke: 1", "folds.smoke: expected a whole number"),
     (COPIES, "smoke: 3", "smoke: 0", "copies.smoke: expected a whole number"),
-    (BY_CHILD, "unit: child", "unit: childs", "one of row, drawing, child, received"),
+    (
+        BY_CHILD,
+        "unit: child",
+        "unit: childs",
+        "one of row, drawing, child, official,",
+    ),
     (BY_CHILD, "unit: child", "unit: childs", "(did you mean 'child'?)"),
     (EMBEDDED, "drawings: 338", "drawings: 1338", "expected 130 ... 390 for 130"),
     # Names that no file or data set knows.

@@ -215,7 +215,7 @@ def _labels(small, tmp_path, change):
         ),
         (
             lambda s, t: {"protocol": _protocol(t, unit="famly")},
-            r"mine\.yaml: unit: expected one of row, drawing, child, received 'famly'",
+            r"mine\.yaml: unit: expected one of row, drawing, child, official, rec",
         ),
         (
             lambda s, t: {"protocol": _protocol(t, "paper"), "augmentation": None},

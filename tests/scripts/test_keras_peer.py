@@ -111,6 +111,7 @@ def learn(peer, small, tmp_path):
             device="threads",
             threads=1,
             model=model,
+            watch=False,
             folder=tmp_path / name,
         )
         keras_peer.learn_beside(arguments)

@@ -98,6 +98,7 @@ def _arguments(small, folder, variant, protocol, **recipe):
         device="reference",
         threads=1,
         model=ROOT / "config/models/ignet-depth2.yaml",
+        watch=False,
         folder=folder,
     )
 

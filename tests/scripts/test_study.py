@@ -29,6 +29,12 @@ def test_without_data_the_stand_in_is_taken_and_said(tmp_path):
     assert found.generated == ["embedded-drawings"]
     assert found.local == []
     assert "a generated stand-in for stirling" in found.remarks[0]
+    assert found.remarks[0].startswith("Note: ignet, ")
+    assert len(found.remarks) == 1
+    both = study(tmp_path, experiments=["ignet", "cifar-both", "cifar-bn"])
+    assert both.generated == ["embedded-drawings", "embedded-textures"]
+    assert "cifar ran on embedded-textures" in both.remarks[1]
+    assert len(both.remarks) == 2
     assert found.stand_in_arguments("embedded-drawings") == "--stands-in-for stirling"
 
 
@@ -42,6 +48,10 @@ def test_data_in_data_dir_are_taken_in_the_experiments_order(tmp_path):
     assert study(tmp_path, data_dir=str(tmp_path)).dataset_of("ignet") == "stirling"
     named = study(tmp_path, data_dir=str(tmp_path), dataset="draw-a-person")
     assert named.dataset_of("ignet") == "draw-a-person"
+    both = {"experiments": ["ignet", "cifar-both"]}
+    textures = study(tmp_path, dataset="embedded-textures", **both)
+    assert textures.dataset_of("cifar-both") == "embedded-textures"
+    assert textures.dataset_of("ignet") == "embedded-drawings"
 
 
 def test_the_environment_names_data_dir_too_and_the_configuration_wins(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import pytest
 
+from .conftest import Project
+
 RUNGS = "experiments=[cifar-vgg08,cifar-final]"
-_LISTED = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+SETTINGS = ("--config", "scale=smoke", RUNGS, "--", "cifar")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a dry run."""
+    """A job that there is to do, by one of the files that it makes."""
 
     rule: str
     inputs: frozenset[str]
@@ -21,14 +22,18 @@ class Job:
 
 
 def jobs_of(output: str) -> list[Job]:
-    """Return all jobs that a dry run lists."""
-    found = []
-    for rule, text in _LISTED.findall(output):
-        lists = dict(re.findall(r"^    (input|output): (.*)$", text, re.MULTILINE))
-        files = {key: frozenset(value.split(", ")) for key, value in lists.items()}
-        empty: frozenset[str] = frozenset()
-        found.append(Job(rule, files.get("input", empty), files.get("output", empty)))
-    return found
+    """Return all jobs of a detailed summary, one for each file that is made."""
+    lines = output[output.index("output_file\t") :].splitlines()
+    columns = lines[0].split("\t")
+    rows = [dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:]]
+    return [
+        Job(
+            row["rule"],
+            frozenset(row["input-file(s)"].split(",")),
+            frozenset([row["output_file"]]),
+        )
+        for row in rows
+    ]
 
 
 def above(jobs: list[Job], start: set[str]) -> set[str]:
@@ -44,15 +49,28 @@ def above(jobs: list[Job], start: set[str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def planned(project) -> list[Job]:
-    result = project.run("--dry-run", "--forceall", "--config", RUNGS, "--", "cifar")
-    assert result.code == 0, result.output
-    return jobs_of(result.output)
+def ladder(repo, tmp_path_factory) -> Project:
+    """Two rungs, run at scale smoke on the embedded textures."""
+    project = Project(repo, tmp_path_factory.mktemp("ladder"))
+    result = project.run(*SETTINGS)
+    assert result.code == 0, result.output[-4000:]
+    return project
+
+
+@pytest.fixture(scope="module")
+def planned(ladder) -> list[Job]:
+    return jobs_of(ladder.run("--detailed-summary", *SETTINGS).output)
+
+
+def test_nothing_is_left_to_do(ladder):
+    plan = ladder.plan(*SETTINGS)
+    assert "Nothing to be done" in plan.output
 
 
 def test_the_test_images_are_read_by_nothing_that_learns_or_chooses(planned):
     trainings = [job for job in planned if job.rule == "train_rung"]
-    assert len(trainings) == 2  # vgg08 and l2, whose numbers are final's
+    rungs = {file.split("/")[2] for job in trainings for file in job.outputs}
+    assert rungs == {"cifar-vgg08", "cifar-l2"}  # the numbers of l2 are final's, too
     for job in trainings:
         assert any(file.endswith("/learn.npz") for file in job.inputs)
         files = above(planned, set(job.inputs))

@@ -113,7 +113,7 @@ def test_all_folds_of_a_training_are_one_job(project):
     ("setting", "expected"),
     [
         ("scael=demo", "--config: unknown key 'scael' (did you mean 'scale'?)"),
-        ("scale=demoo", "expected one of smoke, demo, paper, received 'demoo'"),
+        ("scale=demoo", "expected one of smoke, demo, short, paper, received 'demoo'"),
         ("seeds=[-1]", "expected a whole number of at least 0"),
         ("experiments=ignett", "received 'ignett' (did you mean 'ignet'?)"),
         ("experiments=ignet_diagnostics", "looks into ignet and is made with it"),

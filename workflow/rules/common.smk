@@ -289,8 +289,15 @@ def all_results():
 
 
 def ladder_results(group):
-    """Tables and figures of a ladder."""
-    return [f"results/tables/{group}.csv"]
+    """Scores of a ladder's rungs."""
+    run = RUN.replace("{experiment}", "{rung}").replace("{variant}", ladder.VARIANT)
+    return [
+        f"{run}/fold0/metrics.json".format(
+            rung=rung, seed=seed, protocol=ladder.protocol_of(STUDY, group)
+        )
+        for rung in ladder.trained(STUDY, group)
+        for seed in STUDY.seeds
+    ]
 
 
 def leak_results():

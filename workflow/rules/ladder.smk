@@ -1,7 +1,7 @@
 # Needs:  images, labels, the set's own split; the rungs of a ladder
 # Makes:  results/runs/RUNG/rung/official/seedK/fold0/{history,gradients,predictions}.csv, ...
 
-LADDER_RUN = f"results/runs/{{rung}}/{ladder.VARIANT}/{{protocol}}/seed{{seed}}"
+LADDER_RUN = RUN.replace("{experiment}", "{rung}").replace("{variant}", ladder.VARIANT)
 LADDER_FOLD = f"{LADDER_RUN}/fold0"
 RUNGS = [r for group in ladder.groups(STUDY) for r in ladder.trained(STUDY, group)]
 
