@@ -351,7 +351,7 @@ class OpenCL(FusedPasses, Backend):
 
     def loss(self, kind, z, t, dz, losses, scale):
         outputs = z.features
-        kernel = self.programs.kernel(("loss",), kind, K=outputs, TARGETS=t.features)
+        kernel = self.programs.step_kernel(kind, outputs, t.features)
         each = 1.0 if kind == "squared_error" else 1.0 / outputs
         # Without a gradient to write, softmax still needs no second array:
         # `wanted` is 0.

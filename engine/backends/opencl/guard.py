@@ -66,7 +66,7 @@ def _launch(
 ) -> tuple:
     """Return the kernel, its number of work-items, and its arguments."""
     return (
-        backend.programs.kernel(("loss",), "guard", K=1, TARGETS=1),
+        backend.programs.step_kernel("guard"),
         max(-(-size // _CHUNK), 1),
         *(gradients, losses, backend.fault, rows),
         *(np.uint64(size), np.uint32(losses.blocks)),

@@ -45,6 +45,15 @@ class Programs:
             self._built[key] = self._build(text, options, files)
         return cl.Kernel(self._built[key], name)
 
+    def step_kernel(self, name: str, outputs: int = 1, targets: int = 1) -> cl.Kernel:
+        """Return a kernel that every step needs: a loss, the guard, or a transfer.
+
+        They are one program, for a program takes a tenth of a second to compile however
+        small it is; losses alone depend on the numbers of outputs and targets.
+        """
+        files = ("loss", "transfer")
+        return self.kernel(files, name, K=outputs, TARGETS=targets)
+
     def _build(self, text: str, options: list[str], files: tuple[str, ...]):
         with warnings.catch_warnings():
             # pyopencl warns of every non-empty compiler log, also of mere remarks.

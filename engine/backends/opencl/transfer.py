@@ -87,7 +87,7 @@ class _Draw:
         self.numbers = cl.fsvm_empty(backend.context, rows, np.int32)
         self.targets = cl.fsvm_empty(backend.context, rows, np.float32)
         self.numbers[:], self.targets[:] = -1, 0.0
-        self.kernel = backend.programs.kernel(("transfer",), "draw_blocks")
+        self.kernel = backend.programs.step_kernel("draw_blocks")
         self.kernel.set_args(
             source.device, cl.SVM(self.numbers), cl.SVM(self.targets), x.buffer,
             (x if t is None else t).buffer, np.uint32(x.features),
@@ -113,7 +113,7 @@ class Transfer:
         self._n, self._shape = array.n, (array.n, *array.shape)
         self._items = (array.blocks * -(-array.features // _CHUNK),)
         self._features = np.uint32(array.features)
-        self._to_blocks = backend.programs.kernel(("transfer",), "to_blocks")
+        self._to_blocks = backend.programs.step_kernel("to_blocks")
         self._to_blocks.set_args(rows.device, array.buffer, self._features)
 
     def put(self, values: np.ndarray | Drawn) -> None:
@@ -171,7 +171,7 @@ class Transfer:
     def _way_back(self) -> tuple[cl.Kernel, Rows]:
         """Return rows that no `getting` uses, and the kernel bound to them."""
         rows = Rows(self._backend, *self._rows.host.shape)
-        kernel = self._backend.programs.kernel(("transfer",), "to_rows")
+        kernel = self._backend.programs.step_kernel("to_rows")
         kernel.set_args(self._array.buffer, rows.device, self._features)
         return kernel, rows
 

@@ -5,7 +5,7 @@
    outputs in order. Lanes behind the last sample get loss 0 and gradient 0: from here on
    they add nothing to any sum. dz is written only if `wanted`. */
 
-#define CHUNK 2048 /* gradients a work-item of the guard looks at */
+#define GUARDED 2048 /* gradients a work-item of the guard looks at */
 
 #define BEGIN                                          \
     const size_t block = get_global_id(0);             \
@@ -81,8 +81,8 @@ KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint 
    they were; the number behind them becomes NaN, too. */
 KERNEL guard(NUMBERS_IN gradients, __global vec *losses, __global float *fault,
              __global float *rows, const ulong count, const uint blocks) {
-    const size_t begin = get_global_id(0) * CHUNK;
-    const size_t end = min(begin + CHUNK, (size_t)count);
+    const size_t begin = get_global_id(0) * GUARDED;
+    const size_t end = min(begin + GUARDED, (size_t)count);
     vec sum[4] = {ZERO, ZERO, ZERO, ZERO};
     size_t i = begin;
     for (; i + 4 * LANES <= end; i += 4 * LANES)
