@@ -6,10 +6,11 @@ Imported while Snakemake reads the rules: nothing slow here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -32,13 +33,15 @@ class Choice:
     """The data set that an experiment runs on.
 
     status: official, local or stand-in; stands_in_for: the id it replaces, or None;
-    folder: where its drawings lie, None for the embedded one (they are generated).
+    folder: where its drawings lie, None for the embedded one (they are generated);
+    downloaded: whether they come there from its archive.
     """
 
     dataset: str
     status: str
     stands_in_for: str | None
     folder: Path | None
+    downloaded: bool = False
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -67,10 +70,11 @@ def choose(
     """Return the first of the `wanted` data sets that is at hand, else the stand-in.
 
     configs: id -> configuration of all data sets; data_dir: the folder that holds data
-    sets as their archives lay them out, or None; dataset: "auto", or the id to take.
+    sets as their archives lay them out, or None; dataset: "auto", or the id to take;
+    download: whether one that is not there may be downloaded.
 
     Raises: DatasetError if data_dir is not there or is itself one of the data sets, or
-    a data set asked for by its id (or by download) cannot be had.
+    a data set asked for by its id cannot be had.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise DatasetError(
@@ -87,6 +91,10 @@ def choose(
         folder = data_dir / config["folder"] if data_dir else None
         if folder is not None and folder.is_dir():
             return Choice(name, config["status"], None, folder)
+    for name in wanted if download else ():
+        if "archive" in configs[name]:
+            folder = raw_folder(name)
+            return Choice(name, configs[name]["status"], None, folder, downloaded=True)
     if data_dir is not None and data_dir.name in _folders(wanted, configs):
         raise DatasetError(
             f"data_dir: expected the folder that holds data sets, received {data_dir}, "
@@ -98,12 +106,42 @@ def choose(
             f"dataset {dataset}: expected its folder {first['folder']!r} in data_dir "
             f"({data_dir or 'not set'}); {_where_from(first)}"
         )
-    if download:
-        raise DatasetError(
-            f"download: none of {', '.join(wanted)} is published as an archive with a "
-            f"checksum; {_where_from(first)}"
-        )
     return Choice(first["stand_in"], "stand-in", wanted[0], None)
+
+
+def check_download(
+    choices: Collection[Choice], configs: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse `download: true` where nothing of what is missing can be downloaded.
+
+    Raises: DatasetError.
+    """
+    names = sorted(c.stands_in_for for c in choices if c.stands_in_for)
+    if names and not any("archive" in configs[c.dataset] for c in choices):
+        raise DatasetError(
+            f"download: none of {', '.join(names)} is published as an archive with a "
+            f"checksum; {_where_from(configs[names[0]])}"
+        )
+
+
+def raw_folder(dataset: str) -> Path:
+    """Return where a data set's files lie that are drawn or downloaded."""
+    return Path("results") / "data" / dataset / "raw"
+
+
+def archive_path(dataset: str, config: Mapping[str, Any]) -> Path:
+    """Return where the archive of a data set is kept.
+
+    It is no rule's output: Snakemake deletes those of a job that fails, or that runs
+    again because the code was edited, and the network is needed once.
+    """
+    name = PurePosixPath(urlsplit(config["archive"]["address"]).path).name
+    return raw_folder(dataset).with_name("archive") / name
+
+
+def archive_files(config: Mapping[str, Any]) -> list[str]:
+    """Return the files that an archive gives, relative to the folder, sorted."""
+    return sorted(config["archive"]["members"].values())
 
 
 def _folders(names: Sequence[str], configs: Mapping[str, Mapping]) -> set[str]:
@@ -111,7 +149,8 @@ def _folders(names: Sequence[str], configs: Mapping[str, Mapping]) -> set[str]:
 
 
 def _where_from(config: Mapping[str, Any]) -> str:
-    return f"it comes from {config['address']}; lay it out there by hand"
+    by_hand = f"it comes from {config['address']}; lay it out there by hand"
+    return f"{by_hand}, or set download: true" if "archive" in config else by_hand
 
 
 def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | None:

@@ -42,8 +42,11 @@ class Study:
             for name, experiment in self.experiments.items()
             if experiment["kind"] in ("training", "ladder")
         }
+        if settings["download"]:
+            datasets.check_download(self.choices.values(), configs.datasets)
         self.folders = {c.dataset: c.folder for c in self.choices.values()}
         self.generated = [name for name, folder in self.folders.items() if not folder]
+        self.downloaded = {c.dataset for c in self.choices.values() if c.downloaded}
         self.local = [name for name, folder in self.folders.items() if folder]
         self.trained = [n for n in self.experiments if self.runs_of(n)]
 

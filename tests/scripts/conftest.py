@@ -9,9 +9,23 @@ from scripts.augment import make_copies
 from scripts.folds import make_folds
 from scripts.lib.files import write_csv, write_npz
 from tests.conftest import ROOT
-from tests.scripts import diagnosed
+from tests.scripts import diagnosed, downloading, loopback
 
 CONFIG = ROOT / "config"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server on loopback, reached without a proxy."""
+    monkeypatch.setenv("no_proxy", "*")
+    with loopback.serving(downloading.CONTENT) as running:
+        yield running
+
+
+@pytest.fixture
+def target(tmp_path):
+    """Where a test downloads to."""
+    return tmp_path / "archive" / "file.bin"
 
 
 @pytest.fixture(scope="session")

@@ -44,8 +44,51 @@ def test_a_data_set_asked_for_by_name_must_be_there(tmp_path):
 
 
 def test_download_says_that_there_is_no_checked_archive():
-    with pytest.raises(datasets.DatasetError, match="published as an archive"):
-        _choose(download=True)
+    choice = _choose(download=True)
+    assert choice == _choose()
+    with pytest.raises(datasets.DatasetError, match="none of stirling is published as"):
+        datasets.check_download([choice], CONFIGS)
+
+
+ARCHIVE = {
+    "address": "https://example.org/sets/draw%20a%20person.tar.gz?download=1",
+    "checksum": "md5:" + "0" * 32,
+    "bytes": 1000,
+    "members": {"set/b.png": "b.png", "set/a.png": "below/a.png"},
+}
+
+
+def test_a_published_data_set_is_downloaded_if_that_is_wanted_and_it_is_not_there(
+    tmp_path, monkeypatch
+):
+    person = {**CONFIGS["draw-a-person"], "archive": ARCHIVE, "status": "official"}
+    monkeypatch.setitem(CONFIGS, "draw-a-person", person)
+    assert _choose() == _choose(tmp_path)
+    assert not _choose().downloaded
+    for choice in (_choose(download=True), _choose(tmp_path, download=True)):
+        assert (choice.dataset, choice.status) == ("draw-a-person", "official")
+        assert choice.downloaded and choice.stands_in_for is None
+        assert str(choice.folder) == "results/data/draw-a-person/raw"
+        datasets.check_download([choice], CONFIGS)
+        # Of several experiments' data sets some cannot be downloaded.
+        datasets.check_download([choice, _choose()], CONFIGS)
+    assert _choose(download=True, dataset="draw-a-person").downloaded
+    with pytest.raises(datasets.DatasetError, match=r"by hand, or set download: true$"):
+        _choose(dataset="draw-a-person")
+    assert not _choose(download=True, dataset="embedded-drawings").downloaded
+    (tmp_path / "stirling-drawings").mkdir()
+    assert _choose(tmp_path, download=True).dataset == "stirling"
+    (tmp_path / "draw-a-person").mkdir()
+    local = _choose(tmp_path, download=True, dataset="draw-a-person")
+    assert local.folder == tmp_path / "draw-a-person" and not local.downloaded
+    datasets.check_download([local, _choose()], CONFIGS)
+
+
+def test_files_of_an_archive_and_its_place():
+    config = {"archive": ARCHIVE}
+    assert datasets.archive_files(config) == ["b.png", "below/a.png"]
+    path = datasets.archive_path("person", config)
+    assert str(path) == "results/data/person/archive/draw%20a%20person.tar.gz"
 
 
 def test_a_data_dir_that_is_a_data_set_itself_is_an_error(tmp_path):

@@ -85,11 +85,21 @@ def folder_of(wildcards):
     return str(folder) if folder else f"results/data/{wildcards.dataset}/raw"
 
 
+def downloaded_of(wildcards):
+    """The files of a data set's archive; none if the data set is not downloaded."""
+    if wildcards.dataset not in STUDY.downloaded:
+        return []
+    names = datasets.archive_files(STUDY.datasets[wildcards.dataset])
+    return [f"{folder_of(wildcards)}/{name}" for name in names]
+
+
 def names_of(wildcards):
     """The drawings' names, relative to their folder."""
     config_ = STUDY.datasets[wildcards.dataset]
     if config_["kind"] in datasets.GENERATED:
         return datasets.generated_files(config_)
+    if wildcards.dataset in STUDY.downloaded:
+        return datasets.archive_files(config_)
     if config_["kind"] in datasets.CIFAR:
         return datasets.list_drawings(config_, Path(folder_of(wildcards)))
     return datasets.list_images(Path(folder_of(wildcards)), config_["title"])

@@ -1,10 +1,44 @@
-# Needs:  the data set's configuration; the drawings in data_dir, or nothing
-# Makes:  results/data/DATASET/source.json, and the embedded set's drawings
+# Needs:  the data set's configuration; the drawings in data_dir, a network, or nothing
+# Makes:  results/data/DATASET/source.json, and files that are drawn or downloaded
 # Local data stays where it is.
 
 
+# The only rules that use a network. The archive, whole or in part, lies beside the
+# outputs, which Snakemake deletes if a job fails or is to run again.
+for name in sorted(STUDY.downloaded):
+
+    rule:
+        name:
+            f"download_{name.replace('-', '_')}"
+        output:
+            files=[
+                f"{datasets.raw_folder(name)}/{file}"
+                for file in datasets.archive_files(STUDY.datasets[name])
+            ],
+        log:
+            f"logs/download/{name}.log",
+        # Nodes of a cluster often see no network.
+        localrule: True
+        retries: 1
+        params:
+            code=code("download"),
+            config=STUDY.part("datasets", name, "title", "folder", "archive"),
+            name=name,
+            folder=str(datasets.raw_folder(name)),
+            archive=str(datasets.archive_path(name, STUDY.datasets[name])),
+        message:
+            f"download {name}"
+        shell:
+            "python -m scripts.download"
+            ' --dataset "$IGNETLAB_CONFIG"/datasets/{params.name}.yaml'
+            " --archive {params.archive:q} --folder {params.folder:q}"
+            " 2> >(tee {log:q} >&2)"
+
+
 rule fetch_local:
-    """Write down where a data set in data_dir comes from."""
+    """Write down where a data set comes from that lies in a folder."""
+    input:
+        files=downloaded_of,
     output:
         source="results/data/{dataset}/source.json",
     log:
