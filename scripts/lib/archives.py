@@ -173,14 +173,16 @@ def _members(
 def _tar_members(
     file: BinaryIO, wanted: Mapping[str, str], limits: _Limits
 ) -> Iterator[tuple[str, IO[bytes]]]:
-    # As a stream, and all of it: headers too count as bytes, a size below zero cannot
-    # lead backwards, and gzip's own checksum stands at the end. A header's size is
-    # believed only where it is too large: tarfile would look for its end for years.
+    # As a stream, and all of it: headers too count as bytes, and gzip's own checksum
+    # stands at the end. A header's size is believed only where it is too large: tarfile
+    # would look for its end for years.
     with gzip.GzipFile(fileobj=file) as unzipped:
         counted = _Counted(unzipped, limits)
         with tarfile.open(fileobj=counted, mode="r|") as tar:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # it would keep them all
+                if member.size < 0:
+                    raise tarfile.ReadError("a size below zero")
                 limits.check_end(tar.offset)
                 name = member.name.removeprefix("./")
                 limits.see(name)

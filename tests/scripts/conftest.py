@@ -15,16 +15,16 @@ CONFIG = ROOT / "config"
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """A web server on loopback, reached without a proxy."""
-    monkeypatch.setenv("no_proxy", "*")
+def server():
+    """A web server on loopback."""
     with loopback.serving(downloading.CONTENT) as running:
         yield running
 
 
 @pytest.fixture
-def target(tmp_path):
-    """Where a test downloads to."""
+def target(tmp_path, monkeypatch):
+    """Where a test downloads to, without a proxy."""
+    monkeypatch.setenv("no_proxy", "*")
     return tmp_path / "archive" / "file.bin"
 
 
