@@ -76,10 +76,7 @@ def unpack(
         except ArchiveError:
             raise
         except _BROKEN as problem:
-            raise ArchiveError(
-                f"{archive}: expected a whole .tar.gz or .zip, received: {problem}; "
-                "remove it and get it again"
-            ) from None
+            raise _broken(archive, problem) from None
         missing = [name for name in members if name not in found]
         if missing:
             raise ArchiveError(
@@ -160,14 +157,25 @@ def _members(
         start = file.read(4)
         file.seek(0)
         if start.startswith(_GZIP):
-            yield from _tar_members(file, wanted, limits)
+            read = _tar_members
         elif start == _ZIP:
-            yield from _zip_members(file, wanted, limits)
+            read = _zip_members
         else:
             raise ArchiveError(
                 f"{archive}: expected a .tar.gz or .zip, received a file that begins "
                 f"with {start!r}; remove it and get it again"
             )
+        try:
+            yield from read(file, wanted, limits)
+        except OSError as problem:  # a header that leads to nowhere
+            raise _broken(archive, problem) from None
+
+
+def _broken(archive: Path, problem: Exception) -> ArchiveError:
+    return ArchiveError(
+        f"{archive}: expected a whole .tar.gz or .zip, received: {problem}; remove it "
+        "and get it again"
+    )
 
 
 def _tar_members(

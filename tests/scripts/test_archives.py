@@ -232,9 +232,13 @@ def test_a_truncated_archive_is_an_error(tmp_path, folder, kept):
 
 def test_a_tar_that_was_cut_before_it_was_compressed_is_an_error(tmp_path, folder):
     plain = gzip.decompress(make_tar(tmp_path / "a").read_bytes())
-    for size, text in ((4096, "expected a whole"), (6144, "expected data/test")):
+    # data/train's header and content take 512 + 5120 bytes, data/test's the same.
+    for size in (300, 512, 4096, 6144):
         (tmp_path / "a").write_bytes(gzip.compress(plain[:size]))
-        refused(tmp_path / "a", folder, text)
+        refused(tmp_path / "a", folder, "expected a whole .tar.gz or .zip")
+    for size in (5632, 5800):
+        (tmp_path / "a").write_bytes(gzip.compress(plain[:size]))
+        refused(tmp_path / "a", folder, "expected data/test, received no such member")
 
 
 @pytest.mark.parametrize(

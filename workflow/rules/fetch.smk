@@ -17,9 +17,9 @@ for name in sorted(STUDY.downloaded):
             ],
         log:
             f"logs/download/{name}.log",
+        retries: 1
         # Nodes of a cluster often see no network.
         localrule: True
-        retries: 1
         params:
             code=code("download"),
             config=STUDY.part("datasets", name, "title", "folder", "archive"),
