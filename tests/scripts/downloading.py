@@ -23,7 +23,7 @@ def get(server, path, **settings):
     settings = {
         "checksum": sha256(CONTENT),
         "size_limit": 1_000_000,
-        "timeout": 0.3,
+        "timeout": 10,
         "wait": 0.01,
         "tries": 3,
         **settings,

@@ -115,6 +115,11 @@ def slowly(handler: Handler) -> None:
 
 
 def without_conditions(handler: Handler) -> None:
+    """Answer well, but do not look at If-Range."""
+    well(handler, conditions=False)
+
+
+def without_versions(handler: Handler) -> None:
     """Answer well, but do not look at If-Range, nor name a version."""
     handler.server.version = None
     well(handler, conditions=False)

@@ -39,15 +39,15 @@ def test_a_wrong_file_in_its_place_is_told_and_replaced(server, target, capsys):
 @pytest.mark.parametrize("how", ["end", "reset", "stall", "drip", "chunks"])
 def test_after_a_broken_answer_only_the_rest_is_asked_for(server, target, how, capsys):
     server.plan = [loopback.cut(HALF, how), loopback.well]
-    get(server, target)
+    # A short time for what stalls; on a busy machine also what does not may take it.
+    get(server, target, timeout=0.4 if how in ("stall", "drip") else 10, tries=5)
     assert target.read_bytes() == CONTENT
-    assert len(server.asked) == 2
     assert server.ranges[0] is None
     had = int(server.ranges[1].removeprefix("bytes=").removesuffix("-"))
     # A reset may take with it what had come but was not read.
-    assert (1 if how == "reset" else HALF) <= had < len(CONTENT)
+    assert (1 if how == "reset" else HALF) <= had < HALF + 150
     assert server.asked[1]["If-Range"] == '"one"'
-    assert f"try 2 of 3 in 0.01 s, from byte {had}" in capsys.readouterr().err
+    assert f"try 2 of 5 in 0.01 s, from byte {had}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,6 @@ def test_after_a_broken_answer_only_the_rest_is_asked_for(server, target, how, c
         loopback.status(429),
         loopback.status(408),
         loopback.status(204),
-        loopback.silence,
     ],
 )
 def test_trouble_of_the_moment_is_waited_for(server, target, trouble):
@@ -66,6 +65,13 @@ def test_trouble_of_the_moment_is_waited_for(server, target, trouble):
     get(server, target)
     assert target.read_bytes() == CONTENT
     assert len(server.asked) == 3
+
+
+def test_an_answer_that_never_comes_is_not_waited_for(server, target, capsys):
+    server.plan = [loopback.silence, loopback.well]
+    get(server, target, timeout=0.4, tries=5)
+    assert target.read_bytes() == CONTENT
+    assert "nothing came for 0.4 s; try 2 of 5" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_is_tried_again(target):
@@ -160,8 +166,17 @@ def test_a_server_without_ranges_begins_anew(server, target):
     assert server.sent == HALF + len(CONTENT)
 
 
-@pytest.mark.parametrize("answer", [loopback.well, loopback.without_conditions])
-def test_a_file_that_changes_between_two_tries_is_never_mixed(server, target, answer):
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (loopback.well, "ended after"),
+        (loopback.without_conditions, "the answer does not continue what has come"),
+        (loopback.without_versions, "expected sha256:"),
+    ],
+)
+def test_a_file_that_changes_between_two_tries_is_never_mixed(
+    server, target, answer, said, capsys
+):
     server.content, server.version = OTHER, '"old"'
 
     def changed(handler):
@@ -171,6 +186,7 @@ def test_a_file_that_changes_between_two_tries_is_never_mixed(server, target, an
     server.plan = [loopback.cut(HALF, "end"), changed]
     get(server, target)
     assert target.read_bytes() == CONTENT
+    assert said in capsys.readouterr().err.splitlines()[-2]
 
 
 @pytest.mark.parametrize(
