@@ -95,6 +95,7 @@ def test_a_member_that_is_not_there_leaves_no_files(config, target, tmp_path):
         ({"address": "https://example.org"}, "expected a text: http(s)://HOST/FILE"),
         ({"address": "https://example.org/a/"}, "expected a text: http(s)://HOST/F"),
         ({"checksum": "md5:0"}, "md5: and 32 or sha256: and 64 hexadecimal digits"),
+        ({"checksum": ["md5:0"]}, "md5: and 32 or sha256: and 64 hexadecimal digits"),
         ({"bytes": 0}, "bytes: expected a whole number of at least 1"),
         ({"members": {}}, "archive.members: expected keys and values"),
         ({"members": {"a": "../a"}}, "members.a: expected a text: a relative name"),
@@ -118,5 +119,7 @@ def test_an_impossible_archive_is_refused_by_the_schema(config, changes, text):
     "members", [{"a": "a"}, {"a b/c.d": "x/..y"}, {"..a": ".hidden"}]
 )
 def test_possible_archives_pass_the_schema(config, members):
-    path = config(members=members, address="https://example.org/x/a.zip?download=1")
+    both = ["md5:" + "0" * 32, "sha256:" + "0" * 64]
+    address = "https://example.org/x/a.zip?download=1"
+    path = config(members=members, address=address, checksum=both)
     assert schema.problems(yaml.safe_load(path.read_text()), SCHEMA, "mine") == []
