@@ -112,7 +112,7 @@ class _Limits:
     def see(self, name: str) -> None:
         """Remember a member's name, for an error's text."""
         if len(self._seen) <= _SHOWN:
-            self._seen.append(name)
+            self._seen.append(name[:80])
 
     @property
     def names(self) -> str:
@@ -172,9 +172,10 @@ def _members(
 
 
 def _broken(archive: Path, problem: Exception) -> ArchiveError:
+    told = str(problem) or type(problem).__name__
     return ArchiveError(
-        f"{archive}: expected a whole .tar.gz or .zip, received: {problem}; remove it "
-        "and get it again"
+        f"{archive}: expected a whole .tar.gz or .zip, received: {told}; remove it and "
+        "get it again"
     )
 
 

@@ -61,11 +61,15 @@ class Study:
             ran.setdefault(choice, []).append(told)
         return [
             f"Note: {', '.join(dict.fromkeys(names))} ran on {c.dataset}, a generated "
-            f"stand-in for {c.stands_in_for or 'real data'}; set data_dir to use real "
-            "data."
+            f"stand-in for {c.stands_in_for or 'real data'}; set data_dir"
+            f"{self._or_download(c)} to use real data."
             for c, names in ran.items()
             if c.status == "stand-in"
         ]
+
+    def _or_download(self, choice: datasets.Choice) -> str:
+        published = "archive" in self.datasets.get(choice.stands_in_for, {})
+        return " or download: true" if published else ""
 
     def dataset_of(self, experiment: str) -> str:
         """Return the id of the data set that an experiment runs on."""

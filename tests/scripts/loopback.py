@@ -231,6 +231,15 @@ def cut(size: int, how: str) -> Answer:
     return answer
 
 
+def raw(content: bytes) -> Answer:
+    """Return an answer of just these bytes, status line and headers included."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(content)
+
+    return answer
+
+
 def silence(handler: Handler) -> None:
     """Take the request and never answer."""
     handler.server.closing.wait(20)

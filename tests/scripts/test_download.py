@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from scripts.lib import download as module
@@ -227,6 +229,49 @@ def test_a_part_that_is_the_whole_file_only_gets_its_name(server, target):
     get(server, target)
     assert left(target) == ["file.bin"]
     assert server.asked == []
+
+
+ANSWERS = [
+    b'HTTP/1.1 200 OK\r\nContent-Length: 2000\r\nETag: "a"\r\n\r\n' + CONTENT[:2000],
+    b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1000\r\n"
+    b"Content-Range: bytes 1000-1999/2000\r\n\r\n" + CONTENT[1000:2000],
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n"
+    + CONTENT[:2000]
+    + b"\r\n0\r\n\r\n",
+    b"HTTP/1.1 302 Found\r\nLocation: there\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize(
+    "whole", ANSWERS, ids=["whole", "rest", "chunks", "302", "429"]
+)
+def test_damaged_answers_end_well_or_with_our_error(
+    server, target, whole, monkeypatch, capsys
+):
+    monkeypatch.setattr(module, "_LONGEST_WAIT", 0)
+    chance, good = random.Random(0), 0
+    head = whole.index(b"\r\n\r\n") + 12
+    target.parent.mkdir()
+    part = target.with_name("file.bin.part")
+    for _ in range(40):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 10))):
+            place = chance.randrange(head if chance.random() < 0.9 else len(whole))
+            damaged[place % len(damaged)] = chance.choice(b"\r\n:0 9-/x\xff\0")
+        server.content = CONTENT[:2000]
+        server.plan = [loopback.raw(bytes(damaged)), loopback.well]
+        part.write_bytes(CONTENT[: chance.choice((0, 1000))])
+        try:
+            get(server, target, checksum=sha256(server.content), size_limit=5000)
+        except DownloadError:
+            part.unlink(missing_ok=True)
+        else:
+            good += 1
+            assert target.read_bytes() == server.content
+            target.unlink()
+        assert left(target) == []
+    assert good
 
 
 @pytest.mark.parametrize("size", [1_000_001, 10**15])

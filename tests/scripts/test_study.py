@@ -35,6 +35,12 @@ def test_without_data_the_stand_in_is_taken_and_said(tmp_path):
     assert both.generated == ["embedded-drawings", "embedded-textures"]
     assert "cifar ran on embedded-textures" in both.remarks[1]
     assert len(both.remarks) == 2
+    assert found.remarks[0].endswith("set data_dir to use real data.")
+    assert both.remarks[1].endswith("set data_dir or download: true to use real data.")
+    fetched = study(tmp_path, experiments=["ignet", "cifar-bn"], download=True)
+    assert fetched.downloaded == {"cifar-100"}
+    assert fetched.local == ["cifar-100"]
+    assert fetched.generated == ["embedded-drawings"]
     assert found.stand_in_arguments("embedded-drawings") == "--stands-in-for stirling"
 
 
