@@ -14,6 +14,7 @@ import engine
 from engine import metrics
 from engine.training import checkpoint as checkpoints
 from scripts.lib import cli
+from scripts.lib.changing import transform
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.models import load_model
 from scripts.lib.runs import fold_folder
@@ -70,7 +71,9 @@ def _train_fold(
         (held_out.x, held_out.t),
         checkpoint=_checkpoint(args, fold),
         on_epoch=_reporter(task, args, fold, samples),
-        transform=samples.transform(fold, trainer.seed),
+        transform=transform(
+            samples, task["recipe"].get("augment", []), fold, trainer.seed
+        ),
         measure=watch and watch.measure,
         **fit_settings(task),
     )

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.augment.pipeline import augment_batch, parse_steps
 from engine.random import stream
-from engine.training.loop import Transform
 from scripts.lib.labels import AGE_COLUMNS
 from scripts.lib.splits import Folds, load_folds, part_rows
 
@@ -65,7 +63,6 @@ class Samples:
         self.scale = task["recipe"].get("target_scale", 1.0)
         self.centered = task["recipe"].get("center", False)
         self.normalized = task["recipe"].get("normalize", False)
-        self.steps = parse_steps(task["recipe"].get("augment", []))
         self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by fold
         targets = read_targets(labels, task["target"])
         if task["protocol"]["labels"] == "shuffled":
@@ -103,39 +100,19 @@ class Samples:
             raise SampleError(
                 f"fold: expected 0 ... {len(self.folds.folds) - 1}, received {fold}"
             )
-        rows = self._rows(fold, name)
+        rows = self.rows(fold, name)
         return Part(
-            self._normal(self._scaled(rows), fold),
+            self.normal(self.scaled(rows), fold),
             self.targets[rows],
             [self.ids[i] for i in rows],
             [self.children[i] for i in rows],
         )
 
-    def transform(self, fold: int, seed: int) -> Transform | None:
-        """Return what changes each batch of a fold's training part, or None.
-
-        By the recipe's `augment`, on images in [0, 1]; what is subtracted and divided
-        by comes after it.
-        """
-        if not self.steps:
-            return None
-        rows = self._rows(fold, "train")
-
-        def changed(x, t, samples, number):
-            images = self._scaled(rows[samples])
-            # Black comes in where a step moved pixels away: no paper under a photo.
-            images = augment_batch(
-                images, self.steps, seed=seed, epoch=number, samples=samples, fill=0.0
-            )
-            return self._normal(images, fold), t
-
-        return changed
-
-    def _scaled(self, rows: np.ndarray) -> np.ndarray:
-        """Return float32 (m, channels, h, w) in [0, 1]."""
+    def scaled(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images of some rows, float32 (m, channels, h, w) in [0, 1]."""
         return self.images[rows].astype(np.float32) / np.float32(255)
 
-    def _normal(self, x: np.ndarray, fold: int) -> np.ndarray:
+    def normal(self, x: np.ndarray, fold: int) -> np.ndarray:
         """Return x with the recipe's `center` and `normalize` applied, in place."""
         if self.centered:
             x -= self._mean_image(fold)
@@ -152,7 +129,7 @@ class Samples:
         """
         if fold in self._known:
             return self._known[fold]
-        pixels = self.images[self._rows(fold, "train")]
+        pixels = self.images[self.rows(fold, "train")]
         counts = [np.bincount(c.ravel(), minlength=256) for c in pixels.swapaxes(0, 1)]
         grey = np.arange(256) / 255
         means = [count @ grey / count.sum() for count in counts]
@@ -174,10 +151,10 @@ class Samples:
 
         The training part alone: what is scored takes no part in it.
         """
-        total = self.images[self._rows(fold, "train")].mean(axis=0, dtype=np.float64)
+        total = self.images[self.rows(fold, "train")].mean(axis=0, dtype=np.float64)
         return (total / 255).astype(np.float32)
 
-    def _rows(self, fold: int, name: str) -> np.ndarray:
+    def rows(self, fold: int, name: str) -> np.ndarray:
         return part_rows(
             self.folds,
             fold,

@@ -11,7 +11,7 @@ import pytest
 import engine
 from engine.augment.pipeline import augment_batch, parse_steps
 from scripts import fetch, folds, images, labels, parts, rung_scores, train
-from scripts.lib import splits
+from scripts.lib import changing, splits
 from scripts.lib.config import ConfigError
 from scripts.lib.files import read_json
 from scripts.lib.samples import SampleError, Samples
@@ -36,7 +36,6 @@ TASK = {
         "augment": [],
     },
 }
-ERASING = {**TASK, "recipe": {**TASK["recipe"], "augment": [{"erase": {}}]}}
 
 
 class Files:
@@ -191,11 +190,11 @@ def test_a_channel_without_contrast_is_refused(files, tmp_path):
 
 
 def test_batches_are_changed_before_they_are_normalised(files):
-    samples = files.samples(ERASING)
+    samples = files.samples()
     part = samples.part(0, "train")
     chosen = np.array([3, 7, 11])
-    transform = samples.transform(0, seed=5)
-    x, t = transform(part.x[chosen], part.t[chosen], chosen, 2)
+    change = changing.transform(samples, [{"erase": {}}], 0, seed=5)
+    x, t = change(part.x[chosen], part.t[chosen], chosen, 2)
     raw = {**TASK, "recipe": {**TASK["recipe"], "normalize": False}}
     plain = files.samples(raw).part(0, "train").x
     changed = augment_batch(
@@ -205,9 +204,9 @@ def test_batches_are_changed_before_they_are_normalised(files):
     expected = (changed - mean[:, None, None]) / sd[:, None, None]
     np.testing.assert_allclose(x, expected, atol=1e-4)
     np.testing.assert_array_equal(t, part.t[chosen])
-    again, _ = transform(part.x[chosen[:1]], part.t[chosen[:1]], chosen[:1], 2)
+    again, _ = change(part.x[chosen[:1]], part.t[chosen[:1]], chosen[:1], 2)
     np.testing.assert_array_equal(again[0], x[0])
-    assert files.samples(TASK).transform(0, seed=5) is None
+    assert changing.transform(samples, [], 0, seed=5) is None
 
 
 def test_a_rungs_files_hold_what_was_seen(trained):
