@@ -158,7 +158,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--claims", type=Path, required=True, help="their YAML file")
     parser.add_argument("--tables", type=Path, nargs="*", default=[], help="CSV files")
-    parser.add_argument("--sources", type=Path, nargs="+", help="source.json files")
+    parser.add_argument(
+        "--sources", type=Path, nargs="*", default=[], help="source.json files"
+    )
     parser.add_argument("--scale", required=True)
     parser.add_argument("--output-stem", type=Path, required=True, help="written")
     make_table(parser.parse_args())

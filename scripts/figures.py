@@ -96,6 +96,12 @@ def make_speed(args: argparse.Namespace) -> None:
     plots.save(plots.speed(rows), args.output)
 
 
+def make_convolutions(args: argparse.Namespace) -> None:
+    """Draw time and storage of ways to convolve over the work."""
+    measured, fits = map(tables.read, args.table)
+    plots.save(plots.convolutions(measured, fits, args.series), args.output)
+
+
 def _read_history(path: Path) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in row.items() if v} for row in tables.read(path)]
 
@@ -110,6 +116,7 @@ _KINDS = {
     "noise": (make_noise, "about table"),
     "samples": (make_samples, "about source runs images number"),
     "speed": (make_speed, "table"),
+    "convolutions": (make_convolutions, "table series"),
 }
 _OPTIONS = {
     "about": ("--about-json", {"help": "what it must know, JSON"}),
@@ -119,6 +126,7 @@ _OPTIONS = {
     "images": ("--images", {"type": Path, "help": "images.npz"}),
     "labels": ("--labels", {"type": Path}),
     "table": ("--table", {"type": Path, "nargs": "+", "help": "CSV files"}),
+    "series": ("--series", {"nargs": "+", "help": "a column of panels for each"}),
     "number": ("--number", {"type": int, "help": "of drawings"}),
 }
 

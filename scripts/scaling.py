@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import engine
 from engine.backends.opencl.meter import Meter
 from scripts.lib import cli, tables
@@ -20,6 +18,7 @@ from scripts.lib.files import write_csv
 from scripts.lib.speed.rounds import Turns, Watch, steps_for, take_turns
 from scripts.lib.speed.worker import Runner, ours
 from scripts.lib.speed.works import Work, choose, read_benchmarks, read_works
+from scripts.lib.statistics import line_through
 
 COLUMNS = (
     "work", "over", "n", "batch", "device", "threads", "seconds", "samples_per_second",
@@ -67,13 +66,6 @@ def _timed(run: Runner) -> Callable[[int], float]:
 
 def _each(run: Callable[[int], float], steps: int) -> Callable[[], float]:
     return lambda: run(steps) / steps
-
-
-def line_through(n: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
-    """Return (a, b) of seconds ≈ a + b·n, the least squares of relative errors."""
-    weights = 1.0 / np.asarray(seconds)
-    b, a = np.polyfit(n, seconds, 1, w=weights)
-    return float(a), float(b)
 
 
 def rows_of(

@@ -31,7 +31,15 @@ _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "between": lambda value, ends: ends[0] <= value <= ends[1],
 }
 # By which a row is called, the first that its table has.
-_NAMES = (("a", "b"), ("variant", "layer"), ("variant",), ("work",), ("side",))
+_NAMES = (
+    ("a", "b"),
+    ("way", "pass", "case"),
+    ("way", "pass"),
+    ("variant", "layer"),
+    ("variant",),
+    ("work",),
+    ("side",),
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
 from engine.options import fill
 from scripts.lib import datasets, ladder, overlays, questions, showing
+from scripts.lib.convolutions import asked as convolutions
 from scripts.lib.diagnosis import checked
 from scripts.lib.schema import problems, read_yaml
 
@@ -201,6 +202,9 @@ def _all_problems(configs: Configs) -> Iterator[str]:
                     f"{SETTINGS}: experiments: {name} looks into "
                     f"{experiment['experiment']} and is made with it; name that instead"
                 )
+        elif experiment["kind"] == convolutions.KIND:
+            where = f"config/experiments/{name}.yaml"
+            yield from convolutions.problems(where, experiment)
         elif "model" in experiment:
             where = f"config/experiments/{name}.yaml"
             yield from _unknown([experiment["model"]], configs.models, where, "model")

@@ -38,6 +38,15 @@ class TTest(NamedTuple):
     interval: Interval
 
 
+class PowerLaw(NamedTuple):
+    """y ≈ c x^p: the exponent p, its interval, c, and R² of the logarithms."""
+
+    exponent: float
+    interval: Interval
+    factor: float
+    r2: float
+
+
 def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
     """Return the mean and the standard deviation (divisor n − 1; None for one value).
 
@@ -233,6 +242,53 @@ def wilson_interval(hits: int, n: int, *, level: float = 0.95) -> Interval:
     # No hit and all hits end at 0 and 1 exactly, but for rounding.
     low = 0.0 if hits == 0 else middle - half
     return Interval(low, 1.0 if hits == n else middle + half)
+
+
+def line_through(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Return (a, b) of y ≈ a + b·x, the least squares of relative errors; y above 0."""
+    b, a = np.polyfit(x, y, 1, w=1.0 / np.asarray(y, float))
+    return float(a), float(b)
+
+
+def power_law(
+    x: Sequence[float], y: Sequence[float], *, level: float = 0.95
+) -> PowerLaw:
+    """Return y ≈ c x^p: least squares of log y = log c + p log x.
+
+        p ± t_{n−2} s_p,   s_p² = Σ r² / ((n − 2) Σ (log x − mean)²)
+
+    with r = log y − log c − p log x. R² is 1 where y is constant, as then
+    nothing is left to explain.
+
+    Covered: that the points scatter about one power law, independently and all alike in
+    log y. Not covered: that they follow another law, whose bend makes p depend on where
+    the points lie.
+    Raises: ValueError for lengths that differ, fewer than three different x, or a value
+    that is not finite and above 0.
+    """
+    _check_level(level)
+    values = np.asarray(x, float), np.asarray(y, float)
+    if len(x) != len(y) or len(set(x)) < 3:
+        raise ValueError(
+            f"power law: expected as many y as x, and three different x, received "
+            f"{len(x)} x, {len(set(x))} different, and {len(y)} y"
+        )
+    if not all((np.isfinite(v) & (v > 0)).all() for v in values):
+        raise ValueError("power law: expected finite numbers above 0")
+    log_x, log_y = map(np.log, values)
+    off_x, off_y = log_x - log_x.mean(), log_y - log_y.mean()
+    spread = float(off_x @ off_x)
+    exponent = float(off_x @ off_y) / spread
+    rest, total = off_y - exponent * off_x, float(off_y @ off_y)
+    left = float(rest @ rest)
+    degrees = len(x) - 2
+    half = _t_quantile(degrees, level) * math.sqrt(left / (degrees * spread))
+    return PowerLaw(
+        exponent,
+        Interval(exponent - half, exponent + half),
+        math.exp(float(log_y.mean() - exponent * log_x.mean())),
+        1 - left / total if total else 1.0,
+    )
 
 
 def _t_quantile(degrees: int, level: float) -> float:

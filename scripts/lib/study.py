@@ -140,6 +140,15 @@ class Study:
             found.setdefault(experiment.get("group", name), []).append(name)
         return found
 
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """Return {named target: its experiments}: the groups, and each experiment.
+
+        But for a ladder's rungs, which are one experiment together.
+        """
+        own = {n: [n] for n, e in self.experiments.items() if e["kind"] != "ladder"}
+        return {**own, **self.groups}
+
     def baselines_of(self, experiment: str, variant: str, protocol: str) -> str:
         """Return the file of the trivial baselines of a variant's task and data.
 

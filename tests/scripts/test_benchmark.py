@@ -134,8 +134,6 @@ def test_both_sides_of_the_headline_learn_the_same_rows(target):
 
 
 def test_a_straight_line_is_found_and_what_departs_from_it():
-    a, b = scaling.line_through([1, 10, 100], [3.0, 21.0, 201.0])
-    assert (a, b) == (pytest.approx(1.0), pytest.approx(2.0))
     turns = [rounds.Turns([[s]], "", 1.0, 1.0) for s in (3.0, 21.0, 201.0)]
     found = list(zip((1, 10, 100), (1, 10, 100), turns, strict=True))
     rows, text = scaling.rows_of(WORKS["vgg08"], "batch", 2, found)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "config/config.yaml"
 IGNET = "config/experiments/ignet.yaml"
 KERAS = "config/experiments/keras_baseline.yaml"
+CONV = "config/experiments/conv_study.yaml"
 DEPTH2 = "config/models/ignet-depth2.yaml"
 DEEP = "config/models/ignet-deep.yaml"
 SHUFFLED = "config/protocols/by-child-shuffled.yaml"
@@ -111,6 +112,9 @@ BAD = [
         "times: $mor",
         "unknown option 'mor' (did you mean 'more'?)",
     ),
+    (CONV, "size: [6, 8, 10]", "size: [2, 8]", "expected at least 3, where"),
+    (CONV, "memory_of: [large]", "memory_of: [larg]", "(did you mean 'large'?)"),
+    (CONV, "[loops, serial", "[loop, serial", "(did you mean 'loops'?)"),
     (SHUFFLED, "extends: by-child", "extends: by-kid", "expected one of by-child, by-"),
     (
         PAPER,

@@ -167,3 +167,53 @@ def test_wilson_gives_newcombes_published_intervals(hits, n, low, high):
 def test_wilson_refuses(hits, n):
     with pytest.raises(ValueError, match="expected 0 <= hits <= n"):
         statistics.wilson_interval(hits, n)
+
+
+def test_a_straight_line_is_found():
+    a, b = statistics.line_through([1, 10, 100], [3.0, 21.0, 201.0])
+    assert (a, b) == (pytest.approx(1.0), pytest.approx(2.0))
+
+
+def test_a_power_law_is_found():
+    x = [1.0, 2.0, 5.0, 9.0]
+    law = statistics.power_law(x, [3 * value**1.5 for value in x])
+    assert law.exponent == pytest.approx(1.5)
+    assert law.factor == pytest.approx(3)
+    assert law.interval == pytest.approx((1.5, 1.5))
+    assert law.r2 == pytest.approx(1)
+    assert statistics.power_law(x, [2.0] * 4).exponent == 0
+
+
+def test_a_power_laws_interval_by_hand():
+    # log2: x 0, 1, 2; y 0, 2, 2: slope 1, rest -1/3, 2/3, -1/3; t(1) has its 97.5 %
+    # quantile at 12.7062.
+    law = statistics.power_law([1, 2, 4], [1, 4, 4])
+    half = 12.7062 * math.sqrt((1 / 9 + 4 / 9 + 1 / 9) / (1 * 2))
+    assert law.exponent == pytest.approx(1)
+    assert law.interval == pytest.approx((1 - half, 1 + half), rel=1e-5)
+    assert law.r2 == pytest.approx(1 - (2 / 3) / (8 / 3))
+
+
+def test_a_power_laws_interval_holds_the_exponent():
+    draw = np.random.default_rng(0)
+    x = np.arange(1, 9, dtype=float)
+    held = 0
+    for _ in range(400):
+        law = statistics.power_law(x, 2 * x**0.8 * np.exp(0.1 * draw.normal(size=8)))
+        held += law.interval.low <= 0.8 <= law.interval.high
+    assert 0.92 < held / 400 < 0.98
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "said"),
+    [
+        ([1, 2], [1, 2], "three different x, received 2 x, 2 different, and 2 y"),
+        ([1, 1, 2], [1, 2, 3], "2 different"),
+        ([1, 2, 3], [1, 2], "and 2 y"),
+        ([1, 2, 3], [1, 0, 2], "finite numbers above 0"),
+        ([1, 2, 3], [1, math.nan, 2], "finite numbers above 0"),
+    ],
+)
+def test_a_power_law_refuses(x, y, said):
+    with pytest.raises(ValueError, match=said):
+        statistics.power_law(x, y)

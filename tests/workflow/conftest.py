@@ -43,6 +43,7 @@ class Result:
     def rules(self) -> set[str]:
         """Rules with something to do, without those that only name targets."""
         targets = {"all", "results", "ignet", "keras_baseline", "keras_peer", "xor"}
+        targets |= {"cifar", "conv_study"}
         return set(self.counts) - targets
 
     @property

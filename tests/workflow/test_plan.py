@@ -77,6 +77,9 @@ def test_seeds_multiply_trainings_and_nothing_before_them(project):
 def test_targets(project):
     smoke = ("--config", "scale=smoke", "--")
     assert project.plan(*smoke, "xor").rules == {"learn_xor"}
+    measured = {"time_convolutions", "convolutions_figure"}
+    assert project.plan(*smoke, "conv_study").rules == measured
+    assert measured <= project.plan(*smoke, "cifar").rules
     ignet = project.plan(*smoke, "ignet")
     assert ignet.counts["table"] == 3  # ignet, its variants, its copies
     assert {"derivatives", "freezeconnect", "tuning", "w2", "w2_figure"} <= ignet.rules

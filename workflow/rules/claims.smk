@@ -33,7 +33,7 @@ rule claims:
     """Say of every testable sentence of a document whether our tables bear it out."""
     input:
         tables=lambda wc: claims_tables(wc.document),
-        sources=sources_of(STUDY.trained),
+        sources=lambda wc: claims_sources(wc.document),
     output:
         csv=report(
             "results/tables/claims_{document}.csv",

@@ -11,6 +11,7 @@ sys.path.insert(0, str(BASE))
 from snakemake.exceptions import WorkflowError
 
 from scripts.lib import datasets, ladder, packages, provenance, questions, showing
+from scripts.lib.convolutions import asked as convolutions
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
 
@@ -282,6 +283,8 @@ def results_of(experiment):
         return ["results/tables/xor.csv", "results/tables/xor_weights.csv"]
     if STUDY.experiments[experiment]["kind"] == "ladder":
         return ladder_results(STUDY.experiments[experiment]["group"])
+    if experiment in convolutions.experiments_of(STUDY):
+        return convolutions.files_of(experiment)
     return [
         f"results/tables/{experiment}.csv",
         *showing.files_of(STUDY, experiment),
@@ -293,7 +296,7 @@ def all_results():
     """Tables and figures of all experiments that are chosen."""
     files = [file for name in STUDY.experiments for file in results_of(name)]
     files = list(dict.fromkeys(files))
-    files += leak_results() + question_results() if STUDY.trained else []
+    files += leak_results() + question_results()
     # Overnight one wants to know how long it will take.
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
 
@@ -312,6 +315,8 @@ def ladder_results(group):
 
 def leak_results():
     """What the leak is worth, and what the audit of it found."""
+    if not STUDY.trained:
+        return []
     names = sorted({STUDY.dataset_of(name) for name in STUDY.trained})
     sheets = [f"results/figures/{name}-duplicates.png" for name in names]
     bars = ["results/figures/leak.png"] if showing.having(STUDY, "leak") else []
@@ -344,6 +349,12 @@ def claims_tables(document):
     named = questions.tables_of(STUDY.configs.claims[document])
     files = [f"results/tables/{name}.csv" for name in named]
     return [file for file in files if file in made]
+
+
+def claims_sources(document):
+    """Where the data come from of the experiments that claims are decided by."""
+    files = set(claims_tables(document))
+    return sources_of([n for n in STUDY.trained if files & set(results_of(n))])
 
 
 def outside_tables(document):

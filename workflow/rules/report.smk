@@ -57,7 +57,7 @@ rule report:
         " --report {output:q} --config {params.settings:q} -- results 2> {log:q}"
 
 
-for name, experiments in STUDY.groups.items():
+for name, experiments in STUDY.targets.items():
 
     rule:
         name:

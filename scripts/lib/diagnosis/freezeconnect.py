@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import statistics as middle
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import engine
 from scripts.lib import statistics
 from scripts.lib.diagnosis.cases import Case, better
+from scripts.lib.speed.clock import clock_of
 
 COLUMNS = (
     "variant", "depth", "kind", "portion", "protocol", "step_ms", "clock", "rounds",
@@ -45,17 +45,6 @@ def leaving_out(case: Case, way: Way) -> dict[str, Any]:
 
 
 # --- what a step costs ----------------------------------------------------------------
-
-
-def clock_of(device) -> tuple[str, Callable[[], float]]:
-    """Return the clock's name and the clock.
-
-    On a CPU the time that the process's threads have worked, which other processes
-    disturb the least; on another device the time that passes.
-    """
-    if device.kind == "gpu":
-        return "wall", time.perf_counter
-    return "CPU", time.process_time
 
 
 def seconds_a_step(

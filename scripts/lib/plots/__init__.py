@@ -1,5 +1,6 @@
 """The figures. Each says on its face what data, scale and seeds it shows."""
 
+from scripts.lib.plots.convolutions import convolutions
 from scripts.lib.plots.depths import depths
 from scripts.lib.plots.leak import leak
 from scripts.lib.plots.noise import noise
@@ -13,6 +14,7 @@ __all__ = [
     "Told",
     "about",
     "augmentation",
+    "convolutions",
     "depths",
     "leak",
     "noise",

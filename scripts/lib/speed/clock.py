@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 
 class Clock:
@@ -22,3 +23,14 @@ class Clock:
             "seconds": time.perf_counter() - wall,
             "cpu_seconds": time.process_time() - cpu,
         }
+
+
+def clock_of(device) -> tuple[str, Callable[[], float]]:
+    """Return the name of the clock for what an engine's device does, and the clock.
+
+    On a CPU the time that the process's threads have worked, which other processes
+    disturb the least; on another device the time that passes.
+    """
+    if device.kind == "gpu":
+        return "wall", time.perf_counter
+    return "CPU", time.process_time
