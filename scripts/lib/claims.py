@@ -105,13 +105,14 @@ def verdict(
     scales: that they were made at; data: what decides: `any` data where the sentence is
     not about drawings, the document's `own` where it is about its collection; by
     default those `alike`. Generated data decide nothing about a document's, nor does
-    the scale smoke, which only shows that everything runs. The verdict says if the data
-    are others' or the scale is not the document's.
+    the scale smoke, which only shows that everything runs (of `any` data, where none
+    take part: times of tiny works). The verdict says if the data are others' or the
+    scale is not the document's.
     """
     if finding.holds is None:
         return UNDECIDED, finding.because
     word = REPRODUCED if finding.holds else NOT_REPRODUCED
-    if data == "any":
+    if data == "any" and (statuses or "smoke" not in scales):
         return word, finding.because
     kind = "generated" if "stand-in" in statuses else "others'"
     if "stand-in" in statuses or (data == "own" and statuses != {"official"}):

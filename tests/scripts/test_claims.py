@@ -171,11 +171,13 @@ def test_several_tests_must_all_hold():
         (True, "stand-in", "paper", "alike", "cannot be decided", "not the paper's"),
         (True, "stand-in", "smoke", "any", "reproduced", "why"),
         (None, "official", "paper", "alike", "cannot be decided", "why"),
+        (True, "", "smoke", "any", "cannot be decided", "scale smoke"),
+        (True, "", "demo", "any", "reproduced", "why"),
     ],
 )
 def test_verdicts(holds, status, scale, data, word, because):
     finding = claims.Finding(holds, "why")
-    given = claims.verdict(finding, {status}, {scale}, data=data)
+    given = claims.verdict(finding, {status} - {""}, {scale}, data=data)
     assert given[0] == word
     assert because in given[1]
 

@@ -32,7 +32,7 @@ SETTINGS = {
     "turn": 0.0005,
     "limits": {"loops": 0.05},
 }
-ASKED = SETTINGS | {"title": "Ways", "source": "S4 2", "scale": "smoke", "seed": 3}
+ASKED = SETTINGS | {"title": "Ways", "source": "S4 2", "scale": "demo", "seed": 3}
 CASE = Case(batch=2, maps_in=3, maps_out=4, size=6, kernel=3, padding=0)
 
 
@@ -131,7 +131,7 @@ def test_our_tables_decide_what_s4_says(made, tmp_path):
                 made.stem.with_name("conv_study_fits.csv"),
             ],
             sources=[],
-            scale="smoke",
+            scale="demo",
             output_stem=stem,
         )
     )
