@@ -19,7 +19,7 @@ from engine import losses, optimizers, spec
 from engine.errors import SpecError, nearest
 from engine.options import fill
 from scripts.lib import datasets, ladder, overlays, questions, showing
-from scripts.lib.convolutions import asked as convolutions
+from scripts.lib.convolutions import checked as convolutions
 from scripts.lib.diagnosis import checked
 from scripts.lib.schema import problems, read_yaml
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine import random
 from engine.backends.geometry import ConvGeometry
-from scripts.lib.convolutions import asked
+from scripts.lib.convolutions.checked import sizes
 
 FORWARD, BACKWARD = "forward", "backward"
 PASSES = (FORWARD, BACKWARD)
@@ -118,7 +118,7 @@ def cases_of(settings: Mapping[str, Any]) -> list[Case]:
     """Return every case once, the least work first; settings: of an experiment."""
     found: dict[Case, Case] = {}
     for name, series in settings["series"].items():
-        for numbers in asked.sizes(series):
+        for numbers in sizes(series):
             case = Case(
                 **numbers, kernel=settings["kernel"], padding=settings["padding"]
             )
