@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from engine.backends.base import Array, Drawn
 from engine.errors import DeviceError, NumericsError
-from engine.gradients import Gradient, Gradients
 from engine.layers import Bound, Stage
 from engine.layers.fused import Activated, Step, fuse
+from engine.rooms import Lent, Rooms
 
 if TYPE_CHECKING:
     from engine.network import Network
@@ -50,15 +50,23 @@ def _numbers(read: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
 class Plan:
     """Arrays and stages of `network` for batches of n samples.
 
-    training: keep what backward needs, and draw dropout's masks.
+    training: keep what backward needs, and draw dropout's masks; otherwise outputs that
+    nobody reads any more are written over, unless `keep`.
     input_gradient: also compute ∂loss/∂input, and keep every layer's gradient; without
     it gradients that nobody reads any more are written over.
     """
 
     def __init__(
-        self, network: Network, n: int, *, training: bool, input_gradient: bool = False
+        self,
+        network: Network,
+        n: int,
+        *,
+        training: bool,
+        input_gradient: bool = False,
+        keep: bool = False,
     ):
         self.network, self.n, self.training = network, n, training
+        self._keeps = training or keep
         self.backend = backend = network.backend
         self.x = backend.empty(n, network.input_shape)
         # Whoever asks for the input's gradient may ask for what lies between, too.
@@ -84,50 +92,59 @@ class Plan:
 
     def _bind_forward(self) -> list[Bound | None]:
         backend, training, bounds = self.backend, self.training, []
-        for layer in self._steps:
+        rooms = Rooms(backend, self.n, keep=self._keeps)
+        reads = Counter(i for step in self._steps if step for i in step.sources)
+        outputs = {-1: rooms.hold(self.x)}
+        for index, layer in enumerate(self._steps):
             if layer is None:
                 bounds.append(None)
                 self._outputs.append(None)
                 continue
-            xs = [self.x if i < 0 else self._outputs[i] for i in layer.sources]
+            read = [outputs[i] for i in layer.sources]
+            xs = [lent.array for lent in read]
+            # One reader more for the last output, which is read from outside.
+            readers = reads[index] or 1
             if layer.passes_through(training):
-                y = backend.reshape(xs[0], layer.out_shape)
-                bounds.append(Bound(xs, y, {}, training, self.n))
+                lent = rooms.share(read[0], layer.out_shape, readers)
+                bounds.append(Bound(xs, lent.array, {}, training, self.n))
             else:
-                bounds.append(io := self._bound(layer, xs))
+                lent = rooms.take(layer.out_shape, readers)
+                bounds.append(io := self._bound(layer, xs, lent.array))
                 self.forward += layer.forward(backend, io)
                 if training:
                     self.tracking += layer.track(backend, io)
-                y = io.y
-            self._outputs.append(y)
+            outputs[index] = lent
+            self._outputs.append(lent.array)
+            for lent in read:
+                rooms.read(lent)
         return bounds
 
-    def _bound(self, layer: Step, xs: list[Array]) -> Bound:
-        """Return the arrays of a layer that takes xs, with one for its output."""
-        y = self.backend.empty(self.n, layer.out_shape)
+    def _bound(self, layer: Step, xs: list[Array], y: Array) -> Bound:
+        """Return the arrays of a layer that makes y of xs."""
         return Bound(xs, y, self.network.arrays_of(layer), self.training, self.n)
 
     @computing
     def output(self, index: int) -> Array:
         """Return the output of layer `index` in the last run, -1: the network's input.
 
-        One that was never stored is computed anew.
+        Of a plan that keeps them; one that was never stored is computed anew.
         """
         if index < 0:
             return self.x
         if self._outputs[index] is not None:
             return self._outputs[index]
         layer = self.network.layers[index]
-        io = self._bound(layer, [self.output(i) for i in layer.sources])
+        y = self.backend.empty(self.n, layer.out_shape)
+        io = self._bound(layer, [self.output(i) for i in layer.sources], y)
         for stage in layer.forward(self.backend, io):
             stage()
         return io.y
 
     def _bind_backward(self, input_gradient: bool) -> None:
         wanted = self._gradients_wanted(input_gradient)
-        gradients = Gradients(self.backend, self.n, keep=input_gradient)
+        gradients = Rooms(self.backend, self.n, keep=input_gradient)
         # What reaches a layer's output, or the network's input (-1), from behind.
-        arriving: dict[int, list[Gradient]] = defaultdict(list)
+        arriving: dict[int, list[Lent]] = defaultdict(list)
         arriving[len(self._steps) - 1].append(gradients.take(self.network.output_shape))
         self.dz = arriving[len(self._steps) - 1][0].array
         for i in reversed(range(len(self._steps))):
@@ -162,11 +179,11 @@ class Plan:
             self.dx = self._sum(arriving[-1], shape, gradients).array
 
     def _input_gradients(
-        self, layer: Step, dy: Gradient, wanted: dict[int, bool], gradients: Gradients
-    ) -> list[Gradient | None]:
+        self, layer: Step, dy: Lent, wanted: dict[int, bool], gradients: Rooms
+    ) -> list[Lent | None]:
         """Return where the gradients of a layer's inputs go; None: nobody needs it."""
         through = layer.spreads_gradient() or layer.passes_through(True)
-        dxs: list[Gradient | None] = []
+        dxs: list[Lent | None] = []
         inputs = list(zip(layer.sources, layer.in_shapes, strict=True))
         for source, shape in reversed(inputs):
             if not wanted[source]:
@@ -186,9 +203,7 @@ class Plan:
             return None
         return before.function
 
-    def _gradient_within(
-        self, i: int, dy: Gradient, gradients: Gradients
-    ) -> Gradient | None:
+    def _gradient_within(self, i: int, dy: Lent, gradients: Rooms) -> Lent | None:
         """Set the `dz` of step i, where it needs one; return it if it is not dy."""
         layer, io = self._steps[i], self.bounds[i]
         behind = [each for each in self._steps if each and i in each.sources]
@@ -209,9 +224,7 @@ class Plan:
             wanted[i] = learns or any(wanted[source] for source in layer.sources)
         return wanted
 
-    def _sum(
-        self, parts: list[Gradient], shape: tuple[int, ...], gradients: Gradients
-    ) -> Gradient:
+    def _sum(self, parts: list[Lent], shape: tuple[int, ...], gradients: Rooms) -> Lent:
         """Return the sum of the gradients that several consumers send back."""
         first, *others = parts
         if not others:
@@ -292,6 +305,10 @@ class Plan:
         """
         if np.isfinite(losses).all():
             return
+        if not self._keeps:
+            again = Plan(self.network, self.n, training=False, keep=True)
+            again.run(self.backend.get(self.x))
+            again.check_finite(losses, step)
         self.backend.put_flat(self.backend.fault, np.zeros(1))
         advice = "lower the learning rate or the initial weights"
         for layer in self.network.layers:
