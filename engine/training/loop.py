@@ -401,6 +401,6 @@ class _Run:
             arrays.append(self.backend.get_flat(network.flat))
             for array in arrays:
                 h.update(f"{array.dtype}{array.shape}".encode())
-                h.update(np.ascontiguousarray(array).tobytes())
+                h.update(np.ascontiguousarray(array).data)
             self._hash = h.hexdigest()
         return self._hash

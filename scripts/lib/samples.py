@@ -110,7 +110,9 @@ class Samples:
 
     def scaled(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of some rows, float32 (m, channels, h, w) in [0, 1]."""
-        return self.images[rows].astype(np.float32) / np.float32(255)
+        x = self.images[rows].astype(np.float32)
+        x /= np.float32(255)
+        return x
 
     def normal(self, x: np.ndarray, fold: int) -> np.ndarray:
         """Return x with the recipe's `center` and `normalize` applied, in place."""
