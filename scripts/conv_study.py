@@ -10,6 +10,7 @@ from typing import Any
 
 from scripts.lib import cli, tables
 from scripts.lib.convolutions import fits, measured
+from scripts.lib.convolutions.ways import NUMPY
 from scripts.lib.files import write_csv
 
 Row = Mapping[str, Any]
@@ -33,7 +34,8 @@ def make_tables(asked: Mapping[str, Any], stem: Path) -> None:
 
 
 def _notes(asked: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
-    devices = {row["way"]: row["device"] for row in rows if "device" in row}
+    kernels = [row for row in rows if "device" in row and row["way"] not in NUMPY]
+    devices = {row["way"]: row["device"] for row in kernels}
     limits = ", ".join(f"{way} {limit:g} s" for way, limit in asked["limits"].items())
     return [
         "Ways: loops, serialisation, function are S4's three, in NumPy; the others the "
@@ -55,7 +57,8 @@ def _notes(asked: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
         "run; VmHWM: growth of the resident memory of a process of its own, from when "
         "its arrays are written: what the kernel's preparation keeps, and the peak "
         "while it runs, but not what compiling takes for a moment. Blocks below 64 KB "
-        "are not seen. Columns given_bytes, result_bytes: CSV.",
+        "are not seen, and the system counts pages in batches: differences of 0.1 MB "
+        "mean nothing. Columns given_bytes, result_bytes: CSV.",
         "formula_bytes: S_forward = BatchSize x F_out x H_out x W_out or S_backward = "
         "BatchSize x F_in x H_in x W_in, times 4 bytes; of the serialisation also its "
         "columns, kernel^2 x F_in x BatchSize x H_out x W_out, for which S4 has words "
