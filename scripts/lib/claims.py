@@ -32,14 +32,9 @@ _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 # By which a row is called, the first that its table has.
 _NAMES = (
-    ("a", "b"),
-    ("way", "pass", "case"),
-    ("way", "pass"),
-    ("variant", "layer"),
-    ("variant",),
-    ("work",),
-    ("side",),
-)
+    ("a", "b"), ("way", "pass", "case"), ("way", "pass"), ("variant", "layer"),
+    ("variant",), ("work",), ("side",),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
