@@ -203,14 +203,16 @@ class Study:
     def part(self, kind: str, name: str, *keys: str) -> str:
         """Return some keys of a file in config/KIND/, or without keys all of it."""
         config = getattr(self.configs, kind)[name]
-        return _json({k: config[k] for k in keys if k in config} if keys else config)
+        return json_text(
+            {k: config[k] for k in keys if k in config} if keys else config
+        )
 
     def dealing(self, protocol: str) -> str:
         """Return how a protocol deals at the scale."""
         config = self.protocols[protocol]
         name = config["augmentation"]
         images = config.get("images")
-        return _json(
+        return json_text(
             {
                 **({"images": images[self.scale]} if images else {}),
                 "unit": config["unit"],
@@ -247,7 +249,7 @@ class Study:
     def task(self, experiment: str, variant: str, protocol: str, *keys: str) -> str:
         """Return what one training is to do, as JSON; keys: more of the protocol."""
         settings = self.variant(experiment, variant)
-        return _json(
+        return json_text(
             {
                 "experiment": experiment,
                 "variant": variant,
@@ -263,76 +265,6 @@ class Study:
                 "target": settings["target"],
                 "task": settings["task"],
                 "loss": settings["loss"],
-            }
-        )
-
-    @property
-    def workload(self) -> str:
-        """Return what is to be trained at the scale, as JSON: how much of what."""
-        return _json(
-            [
-                {
-                    "experiment": name,
-                    "variant": variant,
-                    "dataset": self.dataset_of(name),
-                    "copies": self.copies_of(settings["augmentation"]),
-                    "seeds": len(self.seeds),
-                    "recipe": self.recipe(name, variant),
-                    "options": settings.get("options", {}),
-                    **{k: settings[k] for k in ("model", "target", "task", "loss")},
-                    "protocols": [
-                        {
-                            "unit": self.protocols[p]["unit"],
-                            "validation": self.protocols[p]["validation"],
-                            "folds": self.folds_of(p),
-                        }
-                        for p in self.protocols_of(name)
-                    ],
-                }
-                for name in self.trained
-                for variant, settings in self.experiments[name]["variants"].items()
-                if not self.why_not(name, variant)
-            ]
-        )
-
-    def experiment_json(self, experiment: str) -> str:
-        """Return all that tables and figures must know of an experiment, as JSON."""
-        config = self.experiments[experiment]
-        return _json(
-            {
-                "experiment": experiment,
-                "title": config["title"],
-                "source": config["source"],
-                "scale": self.scale,
-                "seeds": self.seeds,
-                "augmentation": config["augmentation"],
-                "baselines": config.get("baselines", True),
-                "dataset": self.dataset_of(experiment),
-                "keras_peer": config.get("keras_peer"),
-                "protocols": [
-                    {
-                        "id": p,
-                        "k": self.folds_of(p),
-                        "scored_like": self.scored_like(p),
-                        **self.protocols[p],
-                    }
-                    for p in self.protocols_of(experiment)
-                ],
-                "left_out": [
-                    p
-                    for p in config["protocols"]
-                    if p not in self.protocols_of(experiment)
-                ],
-                "variants": [
-                    {
-                        **variant,
-                        "id": name,
-                        "why_not": self.why_not(experiment, name),
-                        "left_out": self.left_out(experiment, name),
-                        "recipe": self.recipe(experiment, name),
-                    }
-                    for name, variant in config["variants"].items()
-                ],
             }
         )
 
@@ -401,7 +333,8 @@ def load_study(
     return Study(configs, base, datasets.data_dir_of(configs.settings, here))
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return JSON that is the same for the same content."""
     return json.dumps(value, sort_keys=True)
 
 

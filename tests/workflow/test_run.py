@@ -83,7 +83,7 @@ def test_the_end_says_where_things_are_and_what_the_data_were(finished, done):
     last = finished[1].output[-1500:]
     for place in ("results/tables/", "results/figures/", "results/report/report.html"):
         assert place in last
-    assert "ignet ran on embedded-drawings, a generated stand-in for stirling" in last
+    assert "keras_baseline ran on embedded-drawings, a generated stand-in for" in last
 
 
 def test_progress_can_be_followed(finished, done):

@@ -10,7 +10,8 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.lib import datasets, ladder, packages, provenance, questions, showing
+from scripts.lib import datasets, described, ladder, packages, provenance
+from scripts.lib import questions, showing
 from scripts.lib.convolutions import asked as convolutions
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study

@@ -16,7 +16,7 @@ rule estimate:
     priority: 100
     params:
         code=code("estimate"),
-        plan=STUDY.workload,
+        plan=described.workload(STUDY),
         device=STUDY.device,
     message:
         "measure a few steps of each network"

@@ -76,7 +76,7 @@ if STUDY.beside_keras:
             "logs/tables/keras_peer.log",
         params:
             code=code("keras_peer_table"),
-            experiment=STUDY.experiment_json(STUDY.beside_keras),
+            experiment=described.experiment_json(STUDY, STUDY.beside_keras),
             folds=lambda wc, input: str(Path(input.folds[0]).parent),
         message:
             "table of our engine beside Keras"

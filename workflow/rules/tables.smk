@@ -30,7 +30,7 @@ rule table:
         experiment="|".join(STUDY.trained) or "none-is-chosen",
     params:
         code=code("tables"),
-        experiment=lambda wc: STUDY.experiment_json(wc.experiment),
+        experiment=lambda wc: described.experiment_json(STUDY, wc.experiment),
         baselines=data_of("baselines"),
         stem=lambda wc: f"results/tables/{wc.experiment}",
     message:
