@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, pair_sheet, plots, runs, tables
+from scripts.lib import cli, lookalike_sheet, pair_sheet, plots, runs, tables
 from scripts.lib.files import read_json
 from scripts.lib.splits import read_children
 
@@ -48,6 +48,15 @@ def make_duplicates(args: argparse.Namespace) -> None:
     named = read_children(args.labels)
     children = [named[sample] for sample in ids]
     figure = pair_sheet.draw(images, ids, children, read_json(args.source))
+    plots.save(figure, args.output)
+
+
+def make_near_duplicates(args: argparse.Namespace) -> None:
+    """Draw test images beside the training images that they resemble."""
+    with np.load(args.pairs, allow_pickle=False) as file:
+        pairs = dict(file)
+    found, source = read_json(args.found), read_json(args.source)
+    figure = lookalike_sheet.draw(found, source, args.scale, pairs)
     plots.save(figure, args.output)
 
 
@@ -111,6 +120,7 @@ _KINDS = {
     "profiles": (make_profiles, "about source runs"),
     "augmentation": (make_augmentation, "about source augmented"),
     "duplicates": (make_duplicates, "source images labels"),
+    "near-duplicates": (make_near_duplicates, "found source scale pairs"),
     "leak": (make_leak, "about table"),
     "depths": (make_depths, "about table"),
     "noise": (make_noise, "about table"),
@@ -121,6 +131,9 @@ _KINDS = {
 _OPTIONS = {
     "about": ("--about-json", {"help": "what it must know, JSON"}),
     "source": ("--source", {"type": Path, "help": "source.json"}),
+    "found": ("--found", {"type": Path, "help": "JSON of near_duplicates"}),
+    "pairs": ("--pairs", {"type": Path, "help": "NPZ of near_duplicates"}),
+    "scale": ("--scale", {}),
     "runs": ("--runs", {"type": Path, "help": "results/runs"}),
     "augmented": ("--augmented", {"type": Path}),
     "images": ("--images", {"type": Path, "help": "images.npz"}),

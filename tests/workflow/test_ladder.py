@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -62,6 +63,19 @@ def planned(ladder) -> list[Job]:
     return jobs_of(ladder.run("--detailed-summary", *SETTINGS).output)
 
 
+def test_near_duplicates_are_looked_for_and_shown(ladder, planned):
+    results = ladder.work / "results"
+    stem = results / "data/embedded-textures/near_duplicates/official"
+    found = json.loads(stem.with_suffix(".json").read_text("utf-8"))
+    assert (found["test"], found["learn"]) == (100, 200)
+    header = stem.with_suffix(".csv").read_text("utf-8").splitlines()[0]
+    assert header.startswith("test,train,correlation,hash,pixel,kind,same_class")
+    picture = "results/figures/embedded-textures-near-duplicates.png"
+    assert (ladder.work / picture).is_file()
+    (made,) = (job for job in planned if picture in job.outputs)
+    assert made.rule == "near_duplicates_sheet"
+
+
 def test_nothing_is_left_to_do(ladder):
     plan = ladder.plan(*SETTINGS)
     assert "Nothing to be done" in plan.output
@@ -85,7 +99,7 @@ def test_one_rule_scores_on_the_test_images(planned):
         for job in planned
         if any(file.endswith("/test.npz") for file in job.inputs)
     }
-    assert reading - {"near_duplicates"} == {"rung_scores"}
+    assert reading == {"rung_scores", "near_duplicates"}
     # The file that holds all images is read by what takes them apart alone.
     whole = {
         job.rule

@@ -72,6 +72,9 @@ rule duplicates:
         ),
     log:
         "logs/figures/{dataset}-duplicates.log",
+    wildcard_constraints:
+        # Not DATASET-near, whose picture ends alike.
+        dataset="|".join(STUDY.datasets),
     params:
         code=code("figures"),
     message:

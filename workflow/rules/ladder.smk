@@ -1,5 +1,7 @@
 # Needs:  images, labels, the set's own split; the rungs of a ladder
 # Makes:  results/runs/RUNG/rung/official/seedK/fold0/{history,gradients,predictions}.csv, ...
+#         results/data/DATASET/near_duplicates/PROTOCOL.{csv,json,npz},
+#         results/figures/DATASET-near-duplicates.png
 
 LADDER_RUN = RUN.replace("{experiment}", "{rung}").replace("{variant}", ladder.VARIANT)
 LADDER_FOLD = f"{LADDER_RUN}/fold0"
@@ -108,3 +110,62 @@ rule rung_scores:
         " --experiment-json {params.task:q} --seed {wildcards.seed}"
         " --device {params.device:q} --threads {threads}"
         " --folder {params.folder:q} 2> {log:q}"
+
+
+rule near_duplicates:
+    """Look which test images resemble images that were learned from."""
+    input:
+        learn="results/data/{dataset}/parts/{protocol}/learn.npz",
+        test="results/data/{dataset}/parts/{protocol}/test.npz",
+        labels="results/data/{dataset}/labels.csv",
+    output:
+        multiext(
+            "results/data/{dataset}/near_duplicates/{protocol}",
+            ".csv",
+            ".json",
+            ".npz",
+        ),
+    log:
+        "logs/near_duplicates/{dataset}/{protocol}.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        code=code("near_duplicates"),
+        target=lambda wc: STUDY.datasets[wc.dataset]["stratify"],
+    message:
+        "look for test images of {wildcards.dataset} that resemble training images"
+    shell:
+        "python -m scripts.near_duplicates --learn {input.learn:q} --test {input.test:q}"
+        " --labels {input.labels:q} --target {params.target:q}"
+        " --dataset {wildcards.dataset}"
+        " --output-stem results/data/{wildcards.dataset}/near_duplicates/{wildcards.protocol}"
+        " 2> {log:q}"
+
+
+rule near_duplicates_sheet:
+    """Show test images beside the training images that they resemble."""
+    input:
+        found=lambda wc: f"{near_duplicates_of(wc.dataset)}.json",
+        pairs=lambda wc: f"{near_duplicates_of(wc.dataset)}.npz",
+        source="results/data/{dataset}/source.json",
+    output:
+        report(
+            "results/figures/{dataset}-near-duplicates.png",
+            caption="../report/near_duplicates.rst",
+            category="The leak",
+            labels={"experiment": "{dataset}"},
+        ),
+    log:
+        "logs/figures/{dataset}-near-duplicates.log",
+    wildcard_constraints:
+        dataset="|".join(ladder_splits()) or "none-is-chosen",
+    params:
+        code=code("figures"),
+        scale=STUDY.scale,
+    message:
+        "show near-duplicates of {wildcards.dataset}"
+    shell:
+        "python -m scripts.figures near-duplicates --found {input.found:q}"
+        " --pairs {input.pairs:q} --source {input.source:q} --scale {params.scale}"
+        " --output {output:q} 2> {log:q}"
