@@ -41,10 +41,12 @@ def draw(
     )
     figure.suptitle("Test images (left) and training images (right)", fontsize=12)
     figure.supxlabel(_foot(about, source, scale), fontsize=8)
-    parts = figure.subfigures(
-        max(1, len(blocks)), 1, squeeze=False, height_ratios=lines or None
-    )[:, 0]
-    for part, (heading, chosen), count in zip(parts, blocks, lines, strict=False):
+    # The heading takes as much as a third of a line.
+    heights = [count + 0.35 for count in lines]
+    parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights)[
+        :, 0
+    ]
+    for part, (heading, chosen), count in zip(parts, blocks, lines, strict=True):
         below = chosen[0] >= near
         colour = style.PLAIN if below else style.LEAKING
         part.suptitle(heading, fontsize=9, x=0.01, ha="left", color=colour)

@@ -302,20 +302,6 @@ def all_results():
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
 
 
-def ladder_splits():
-    """The protocol of each data set that a ladder runs on."""
-    found = {}
-    for group in ladder.groups(STUDY):
-        dataset = ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])
-        found[dataset] = ladder.protocol_of(STUDY, group)
-    return found
-
-
-def near_duplicates_of(dataset):
-    """The near-duplicates on both sides of a ladder's split, without the ending."""
-    return f"results/data/{dataset}/near_duplicates/{ladder_splits()[dataset]}"
-
-
 def ladder_results(group):
     """Scores of a ladder's rungs, and the near-duplicates of the test images."""
     dataset = ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])

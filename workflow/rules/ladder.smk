@@ -15,6 +15,20 @@ def rung_data(name):
     )
 
 
+def ladder_splits():
+    """The protocol of each data set that a ladder runs on."""
+    found = {}
+    for group in ladder.groups(STUDY):
+        dataset = ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])
+        found[dataset] = ladder.protocol_of(STUDY, group)
+    return found
+
+
+def near_duplicates_of(dataset):
+    """The near-duplicates on both sides of a ladder's split, without the ending."""
+    return f"results/data/{dataset}/near_duplicates/{ladder_splits()[dataset]}"
+
+
 rule official_parts:
     """Put the test images into a file that no training is given."""
     input:
