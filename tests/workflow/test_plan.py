@@ -24,7 +24,7 @@ def expected_trainings(scale: str) -> tuple[dict[str, int], set[str]]:
     found, copies = {}, set()
     for path in (ROOT / "config/experiments").glob("*.yaml"):
         experiment = read_yaml(path, path.name)
-        if experiment["kind"] == "training":
+        if experiment.get("kind") == "training":  # a rung may have it from another
             patterns = experiment["scales"][scale].get("variants", ["*"])
             variants = overlays.variants(experiment)
             run = [
