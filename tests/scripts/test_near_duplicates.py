@@ -153,6 +153,17 @@ def test_no_pair_of_different_pictures_is_found(found):
     assert about["false_alarms"]["upside_down_test_images_at"]["0.75"] == 0
 
 
+def test_a_picture_that_agrees_in_every_pixel_comes_first(tmp_path):
+    """... before another whose vector is the same, but for rounding."""
+    learn, test = photographs(LEARN, 1), photographs(8, 2)
+    learn[300:308] = test
+    learn[100:108] = np.pad(test, ((0, 0), (0, 0), (0, 0), (0, 2)), "edge")[..., 2:]
+    rows, about = Sides(tmp_path, test, learn, classes_of(LEARN, 8)).find()
+    assert [row["train"] for row in rows] == [f"train-{300 + i}" for i in range(8)]
+    assert {row["correlation"] for row in rows} == {"1.0"}
+    assert about["identical"] == 8
+
+
 def test_what_is_not_found_is_a_smaller_part_of_a_picture(tmp_path):
     """... and a turned one: the docstring says that such are missed."""
     learn, test = photographs(LEARN, 1), photographs(8, 2)
