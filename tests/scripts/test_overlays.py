@@ -60,3 +60,16 @@ def test_a_grid_is_every_combination_and_a_variant_may_differ_in_it():
 def test_without_a_grid_the_variants_are_those_that_stand_there():
     variants = {"a": {"model": "x"}}
     assert overlays.variants({"variants": variants}) == variants
+
+
+def test_a_scale_that_a_file_does_not_know_does_as_much_as_demo():
+    config = {"copies": {"smoke": 1, "demo": 2, "paper": 3}}
+    overlays.complete_scales("augmentations", config)
+    assert config["copies"] == {"smoke": 1, "demo": 2, "short": 2, "paper": 3}
+    assert list(config["copies"]) == list(overlays.SCALES)
+    own = {"images": {"smoke": 1, "demo": 2, "short": None, "paper": None}}
+    overlays.complete_scales("protocols", own)
+    assert own["images"]["short"] is None
+    other = {"copies": {"demo": 2}}
+    overlays.complete_scales("models", other)
+    assert other == {"copies": {"demo": 2}}
