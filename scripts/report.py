@@ -20,6 +20,7 @@ def make_summary(
     xor: Path | None,
     output: Path,
     claims: Sequence[Path] = (),
+    ladders: Sequence[Path] = (),
 ) -> None:
     """Write the report's opening page as reStructuredText."""
     lines = ["What was reproduced, and what was not", "=" * 37, ""]
@@ -30,6 +31,8 @@ def make_summary(
     read = [_read(path) for path in tables]
     for path, rows in zip(tables, read, strict=True):
         lines += _experiment_lines(path.stem, rows)
+    for path in ladders:
+        lines += _ladder_lines(path.stem, _read(path))
     found = deviations.collect(Path(__file__).resolve().parents[1])
     if found:
         lines += _heading("Choices of ours where a document is silent")
@@ -64,10 +67,7 @@ def _experiment_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]
     if not models:
         return [*lines, "Nothing of it could be run.", ""]
     about = models[0]
-    lines.append(
-        f"Data: **{about['dataset']}** ({about['status']}), scale {about['scale']}, "
-        f"seeds {about['seeds']}."
-    )
+    lines.append(_about(about))
     if about["status"] == "stand-in":
         lines.append(
             "The drawings are **generated**. What follows shows how the protocols "
@@ -78,6 +78,50 @@ def _experiment_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]
         mine = [r for r in rows if r["variant"] == variant]
         lines += [f"* {_sentence(variant, mine)}"]
     return [*lines, ""]
+
+
+def _about(row: Mapping[str, str]) -> str:
+    return (
+        f"Data: **{row['dataset']}** ({row['status']}), scale {row['scale']}, "
+        f"seeds {row['seeds']}."
+    )
+
+
+def _ladder_lines(name: str, rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return each rung's accuracies after the last epoch, published and ours."""
+    about, chance = rows[0], rows[-1]
+    lines = [
+        *_heading(f"The ladder {name}"),
+        _about(about),
+        f"Accuracies after the last epoch; chance: {float(chance['ours']):.2f} %.",
+    ]
+    if about["status"] == "stand-in":
+        lines.append(
+            "The photographs are **generated**. What follows shows that everything "
+            "runs; it neither confirms nor refutes a published number."
+        )
+    lines.append("")
+    last = [row for row in rows if row["epoch"] == "last"]
+    for rung in dict.fromkeys(row["rung"] for row in last):
+        mine = [row for row in last if row["rung"] == rung]
+        told = [_accuracy(row) for row in mine if row["part"] != "train"]
+        told += [_accuracy(row) for row in mine if row["part"] == "train"]
+        note = f" ({mine[0]['note']})" if mine[0]["note"] else ""
+        lines.append(f"* **{mine[0]['label']}**{note}: {'; '.join(told)}.")
+    return [*lines, ""]
+
+
+def _accuracy(row: Mapping[str, str]) -> str:
+    """Return one part's accuracy with its interval, and whether it reaches S4's."""
+    ours, low, high = (float(row[key]) for key in ("ours", "low", "high"))
+    told = f"{row['part']} {ours:.2f} % [{low:.2f}, {high:.2f}]"
+    if not row["published"]:
+        return told
+    word = verdict({**row, "metric": "accuracy", "last": ""})
+    if row["scale"] != "paper":
+        word += f" (scale {row['scale']})"
+    where = row["published_where"]
+    return f"{told}, published {float(row['published']):.2f} % ({where}): {word}"
 
 
 def _sentence(variant: str, rows: Sequence[Mapping[str, str]]) -> str:
@@ -162,9 +206,10 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, nargs="*", default=[], help="CSV files")
     parser.add_argument("--xor", type=Path, help="xor.csv")
     parser.add_argument("--claims", type=Path, nargs="*", default=[], help="CSV files")
+    parser.add_argument("--ladders", type=Path, nargs="*", default=[], help="CSV files")
     parser.add_argument("--output", type=Path, required=True, help="written, .rst")
     args = parser.parse_args()
-    make_summary(args.tables, args.xor, args.output, args.claims)
+    make_summary(args.tables, args.xor, args.output, args.claims, args.ladders)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,17 @@ def trained(study: Study, group: str) -> list[str]:
     return list(dict.fromkeys(trained_as(study, name) for name in rungs(study, group)))
 
 
+def followed(study: Study, name: str) -> list[str]:
+    """Return the rungs that a rung is compared with, image by image.
+
+    Instead of one that is not run those that it follows itself.
+    """
+    found: list[str] = []
+    for other in study.configs.experiments[name]["follows"]:
+        found += [other] if other in study.experiments else followed(study, other)
+    return list(dict.fromkeys(found))
+
+
 def dataset_of(study: Study, name: str) -> str:
     """Return the data set of a rung; one that is only trained shares the ladder's."""
     group = study.configs.experiments[name]["group"]
@@ -107,6 +118,7 @@ def ladder_json(study: Study, group: str) -> str:
     return json.dumps(
         {
             "group": group,
+            "source": study.experiments[names[0]]["source"],
             "variant": VARIANT,
             "protocol": protocol_of(study, group),
             "scale": study.scale,
@@ -116,9 +128,10 @@ def ladder_json(study: Study, group: str) -> str:
                     "id": name,
                     "trained_as": trained_as(study, name),
                     "recipe": recipe(study.experiments[name], study.scale),
+                    "follows": followed(study, name),
                     **{
                         key: study.experiments[name][key]
-                        for key in ("title", "label", "rung", "follows", "published")
+                        for key in ("title", "label", "rung", "published")
                     },
                 }
                 for name in names
@@ -157,7 +170,25 @@ def problems(name: str, configs: Configs) -> Iterator[str]:
             f"{where}: trained_as: {copy} has another model, options or recipe; "
             "expected the same, or no `trained_as`"
         )
+    circle = _circle(name, ladder)
+    if circle:
+        yield (f"{where}: follows: expected no circle, received {' → '.join(circle)}")
     yield from _engine_problems(where, config, configs)
+
+
+def _circle(name: str, ladder: Mapping[str, Mapping]) -> list[str]:
+    """Return how a rung follows itself, if it does."""
+    ways = [[name]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for other in ladder.get(way[-1], {}).get("follows", ()):
+            if other == name:
+                return [*way, other]
+            if other not in seen:
+                seen.add(other)
+                ways.append([*way, other])
+    return []
 
 
 def _pair_problems(

@@ -47,13 +47,16 @@ def read(path: str | Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def about_data(source: Mapping[str, Any]) -> str:
-    """Return the note that says whose data a table shows.  source: source.json."""
+def about_data(source: Mapping[str, Any], what: str = "drawings") -> str:
+    """Return the note that says whose data a table shows.
+
+    source: source.json; what: its images are.
+    """
     told = f"Data: {source['title']} ({source['dataset']}, {source['status']})."
     if source["status"] == "stand-in":
         told += (
-            f" These are generated drawings, not the {source['stands_in_for']} "
-            "drawings of the document: no number here is a reproduction."
+            f" These are generated {what}, not the {source['stands_in_for']} "
+            f"{what} of the document: no number here is a reproduction."
         )
     return told
 

@@ -24,7 +24,7 @@ GRADIENT_COLUMNS = ("pass", "layer", "name", "sd")
 # DEVIATION: S4's training accuracy is summed while it learns; ours is of 2 500 images
 # (as many as its validation part has) after each pass, so that both curves are of the
 # same network, and neither of erased images.
-_IMAGES = 2500
+IMAGES = 2500
 _PROBE = 100
 
 
@@ -38,7 +38,7 @@ class Watch:
         self.network = network
         seed = network.seed
         order = stream(seed, "split", "watch").permutation(len(learned.ids))
-        chosen = order[:_IMAGES]
+        chosen = order[:IMAGES]
         self.x, self.t = learned.x[chosen], learned.t[chosen]
         self.before = self._gradients()
 

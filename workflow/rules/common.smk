@@ -303,16 +303,37 @@ def all_results():
 
 
 def ladder_results(group):
-    """Scores of a ladder's rungs, and the near-duplicates of the test images."""
-    dataset = ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])
+    """Tables and figures of a ladder."""
+    tables = [group, f"{group}_pairs"]
+    figures = ("curves", "accuracy", "confusion", "gradients")
+    return [
+        *(f"results/tables/{name}.csv" for name in tables),
+        *(f"results/figures/{group}-{name}.png" for name in figures),
+    ]
+
+
+def ladder_folder(group):
+    """Where the files of the data set lie that a ladder's rungs run on."""
+    first = ladder.rungs(STUDY, group)[0]
+    return f"results/data/{ladder.dataset_of(STUDY, first)}"
+
+
+def ladder_files(group, name):
+    """The file `name` of every training of a ladder."""
     run = RUN.replace("{experiment}", "{rung}").replace("{variant}", ladder.VARIANT)
     return [
-        f"{run}/fold0/metrics.json".format(
+        f"{run}/fold0/{name}".format(
             rung=rung, seed=seed, protocol=ladder.protocol_of(STUDY, group)
         )
         for rung in ladder.trained(STUDY, group)
         for seed in STUDY.seeds
     ] + [f"results/figures/{dataset}-near-duplicates.png"]
+
+
+def near_duplicates_of(group):
+    """The test images of a ladder that resemble images of its other parts."""
+    protocol = ladder.protocol_of(STUDY, group)
+    return f"{ladder_folder(group)}/near_duplicates/{protocol}.csv"
 
 
 def leak_results():

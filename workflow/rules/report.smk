@@ -13,6 +13,7 @@ rule summary:
         tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
         xor=["results/tables/xor.csv"] if "xor" in STUDY.experiments else [],
         claims=register_tables(),
+        ladders=[f"results/tables/{name}.csv" for name in ladder.groups(STUDY)],
     output:
         report(
             "results/report/summary.rst",
@@ -27,11 +28,12 @@ rule summary:
         deviations=STUDY.deviations_digest,
         xor=lambda wc, input: f"--xor {input.xor}" if input.xor else "",
         claims=lambda wc, input: f"--claims {input.claims}" if input.claims else "",
+        ladders=lambda wc, input: f"--ladders {input.ladders}" if input.ladders else "",
     message:
         "sum up what was reproduced"
     shell:
         "python -m scripts.report --tables {input.tables:q} {params.xor}"
-        " {params.claims}"
+        " {params.claims} {params.ladders}"
         " --output {output:q} 2> {log:q}"
 
 

@@ -1,0 +1,295 @@
+"""Step `ladder_table`: the rungs of a ladder, published accuracies beside ours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from scripts.lib import cli, ladder_runs, statistics, tables, watching
+from scripts.lib.files import read_json, write_csv
+from scripts.lib.ladder_runs import EPOCHS, Accuracy, Run
+
+PARTS = ("train", "validation", "test")
+COLUMNS = (
+    "rung",
+    "label",
+    "part",
+    "epoch",
+    "pass",
+    "published",
+    "published_where",
+    "ours",
+    "sd",
+    "low",
+    "high",
+    "top5",
+    "top5_low",
+    "top5_high",
+    "n",
+    "interval",
+    "gap",
+    "unlike",
+    "unlike_low",
+    "unlike_high",
+    "unlike_n",
+    "gradient",
+    "parameters",
+    "passes",
+    "pass_seconds",
+    "fastest_seconds",
+    "seconds",
+    "peak_mib",
+    "device",
+    "threads",
+    "trained_as",
+    "dataset",
+    "status",
+    "scale",
+    "protocol",
+    "seeds",
+    "note",
+)
+# What a person reads: a row for each rung. (heading, part, epoch, what of it)
+_CELLS = (
+    ("train", "train", "last", "own"),
+    ("validation", "validation", "last", "own"),
+    ("test", "test", "last", "own"),
+    ("test, top 5", "test", "last", "top5"),
+    ("test without near-duplicates", "test", "last", "unlike"),
+    ("validation, best epoch", "validation", "best", "own"),
+    ("test, best epoch", "test", "best", "own"),
+    ("test, top 5, best epoch", "test", "best", "top5"),
+)
+_CHANCE = "chance"
+_MIB = 2**20
+
+
+def make_table(args: argparse.Namespace) -> None:
+    """Write STEM.csv, STEM.md and STEM.tex of a ladder.
+
+    The CSV has a row for each rung, part of the data and epoch (`last`, as S4 reports,
+    or `best`, chosen by the validation part), the text a row for each rung.
+    """
+    about, source = json.loads(args.about_json), read_json(args.source)
+    alike = {row["test"] for row in tables.read(args.near_duplicates)}
+    common = {
+        "interval": ladder_runs.interval_kind(about),
+        "dataset": source["dataset"],
+        "status": source["status"],
+        "scale": about["scale"],
+        "protocol": about["protocol"],
+        "seeds": " ".join(map(str, about["seeds"])),
+    }
+    rows: list[dict[str, Any]] = []
+    sizes: dict[str, int] = {}
+    for rung in about["rungs"]:
+        found = ladder_runs.runs_of(about, rung, args.runs)
+        rows += _rung_rows(rung, found, alike)
+        sizes |= found[0].training["samples"]
+    classes = read_json(found[0].folder / "metrics.json")["classes"]
+    rows += _chance_rows(classes)
+    rows = [{**common, **row} for row in rows]
+    path = args.output_stem.with_name(f"{args.output_stem.name}.csv")
+    shown = _shown(rows)
+    title = f"The rungs of the ladder {about['group']} ({about['source']})"
+    texts = _notes(about, source, rows, sizes)
+    tables.write_texts(path, title, list(shown[0]), shown, texts)
+    write_csv(path, COLUMNS, rows)
+
+
+def _rung_rows(
+    rung: Mapping[str, Any], found: Sequence[Run], alike: set[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each part and epoch of a rung."""
+    published = rung["published"]
+    cost = _cost(found)
+    trained = rung["trained_as"]
+    for epoch in EPOCHS:
+        passes = sorted({run.pass_of(epoch) for run in found})
+        train = _train_accuracy(found, epoch)
+        for part in PARTS:
+            top1 = train if part == "train" else _scored(found, part, epoch, "top1")
+            value = published.get(part) if epoch == "last" else None
+            row = {
+                "rung": rung["id"],
+                "label": rung["label"],
+                "part": part,
+                "epoch": epoch,
+                "pass": " ".join(map(str, passes)),
+                "published": value,
+                "published_where": published["where"] if value is not None else None,
+                **_columns("", top1),
+                "gap": None if part == "train" else train.mean - top1.mean,
+                **cost,
+                "trained_as": trained,
+                "note": f"the training of {trained}" if trained != rung["id"] else None,
+            }
+            if part != "train":
+                row |= _columns("top5", _scored(found, part, epoch, "top5"))
+            if part == "test":
+                row |= _columns("unlike", _without(found, part, epoch, alike))
+            yield row
+
+
+def _columns(name: str, value: Accuracy) -> dict[str, Any]:
+    """Return an accuracy's columns; top-1 of all images has no name of its own."""
+    low, high = value.interval
+    if not name:
+        columns = {"ours": value.mean, "sd": value.sd, "low": low, "high": high}
+        return {**columns, "n": value.n}
+    columns = {name: value.mean, f"{name}_low": low, f"{name}_high": high}
+    return {**columns, "unlike_n": value.n} if name == "unlike" else columns
+
+
+def _train_accuracy(found: Sequence[Run], epoch: str) -> Accuracy:
+    """Return the accuracy on the training images that are watched after each pass."""
+    n = min(watching.IMAGES, found[0].training["samples"]["train"])
+    scores = [run.history[run.pass_of(epoch) - 1]["training_score"] for run in found]
+    return ladder_runs.accuracy([round(score * n) for score in scores], n)
+
+
+def _scored(found: Sequence[Run], part: str, epoch: str, top: str) -> Accuracy:
+    scores = [run.parts[part][epoch] for run in found]
+    hits = [score[top]["hits"] for score in scores]
+    return ladder_runs.accuracy(hits, scores[0]["n"])
+
+
+def _without(found: Sequence[Run], part: str, epoch: str, alike: set[str]) -> Accuracy:
+    """Return top-1 on the images that have no near-duplicate in the training part."""
+    hits, n = [], 0
+    for run in found:
+        rows = [row for row in run.predictions(part) if row["id"] not in alike]
+        hits.append(sum(row["target"] == row[epoch] for row in rows))
+        n = len(rows)
+    return ladder_runs.accuracy(hits, n)
+
+
+def _cost(found: Sequence[Run]) -> dict[str, Any]:
+    """Return what a rung's trainings took: means over the seeds, or what all have."""
+    seconds = [row["seconds"] for run in found for row in run.history]
+    training = [run.training for run in found]
+
+    def all_of(key: str) -> str:
+        return " ".join(sorted({str(about[key]) for about in training}))
+
+    return {
+        "gradient": median(sd for run in found for sd in run.gradients[0]),
+        "parameters": all_of("parameters"),
+        "passes": all_of("passes"),
+        "pass_seconds": round(median(seconds), 3),
+        "fastest_seconds": round(min(seconds), 3),
+        "seconds": round(statistics.mean_sd([t["seconds"] for t in training])[0], 1),
+        "peak_mib": round(max(t["peak_bytes"] for t in training) / _MIB, 1),
+        "device": all_of("device"),
+        "threads": all_of("threads"),
+    }
+
+
+def _chance_rows(classes: int) -> Iterator[dict[str, Any]]:
+    """Yield what a guess reaches: the classes of a part are equally frequent."""
+    for part in PARTS:
+        top5 = None if part == "train" else 100 * min(5, classes) / classes
+        yield {
+            "rung": _CHANCE,
+            "label": _CHANCE,
+            "part": part,
+            "ours": 100 / classes,
+            "top5": top5,
+            "interval": None,
+        }
+
+
+def _shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a line for each rung, published and ours side by side."""
+    lines = []
+    for rung in dict.fromkeys(row["rung"] for row in rows):
+        mine = {(r["part"], r.get("epoch")): r for r in rows if r["rung"] == rung}
+        any_row = next(iter(mine.values()))
+        line = {"rung": any_row["label"]}
+        for heading, part, epoch, what in _CELLS:
+            row = mine.get((part, epoch)) or mine[(part, None)]
+            if what == "own" and epoch == "last":
+                line[f"S4: {part}"] = row.get("published")
+            line[heading] = _cell(row, what)
+        last = mine.get(("test", "last"), {})
+        lines.append(
+            {
+                **line,
+                "best epoch": mine.get(("test", "best"), {}).get("pass"),
+                "parameters": last.get("parameters"),
+                "epochs": last.get("passes"),
+                "s an epoch": last.get("pass_seconds"),
+                "peak MiB": last.get("peak_mib"),
+                "device": last.get("device"),
+                "threads": last.get("threads"),
+                "note": last.get("note"),
+            }
+        )
+    return lines
+
+
+def _cell(row: Mapping[str, Any], what: str) -> str | None:
+    """Return an accuracy as a person reads it: with its interval, if it has one."""
+    names = {"own": ("ours", "low", "high")}
+    value, low, high = (
+        row.get(key) for key in names.get(what, (what, f"{what}_low", f"{what}_high"))
+    )
+    if value is None:
+        return None
+    return f"{value:.2f}" + (f" [{low:.2f} … {high:.2f}]" if low is not None else "")
+
+
+def _notes(
+    about: Mapping[str, Any],
+    source: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    sizes: Mapping[str, int],
+) -> Iterator[str]:
+    """Yield what must stand beside the numbers."""
+    yield from ladder_runs.notes(about, source)
+    test = next(row for row in rows if row["part"] == "test")
+    watched = min(watching.IMAGES, sizes["train"])
+    kind = (
+        "Wilson's over the images (other images, the same training)"
+        if test["interval"] == "images"
+        else "Student's t over the seeds (other initial weights and order, the same "
+        "images); accuracies are means over the seeds"
+    )
+    yield (
+        "Accuracies in %, top 1 where nothing else is said, with 95 % intervals: "
+        f"{kind}."
+    )
+    yield (
+        "S4 reports the accuracy after the last epoch, of one seed; so do the columns "
+        "without `best epoch`, which is the one that the validation part chose."
+    )
+    yield (
+        f"Images: {sizes['train']} to learn from, {sizes['validation']} for "
+        f"validation, {test['n']} for the test; train: on {watched} of those learned "
+        "from, after the epoch and unchanged; without near-duplicates: on the "
+        f"{test['unlike_n']} test images that resemble none of the other parts, by "
+        "our own audit."
+    )
+    yield (
+        "s an epoch: median, by the wall clock, with what is looked at after each; "
+        "peak MiB: most memory of the process at once, images and all."
+    )
+
+
+def main() -> None:
+    """Run the step from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--about-json", required=True, help="the ladder, JSON")
+    parser.add_argument("--runs", type=Path, required=True, help="results/runs")
+    parser.add_argument("--source", type=Path, required=True, help="source.json")
+    parser.add_argument("--near-duplicates", type=Path, required=True, help="its CSV")
+    parser.add_argument("--output-stem", type=Path, required=True, help="written")
+    make_table(parser.parse_args())
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,184 @@
+"""The rungs of a ladder: learning curves, and accuracy against what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from scripts.lib.plots import style
+
+Row = Mapping[str, str]
+
+_COLUMNS = 3
+_PARTS = {"train": style.LEAKING, "validation": style.HONEST}
+_SCORES = {"train": "training_score", "validation": "validation_score"}
+_MARKER, _PUBLISHED = "o", "*"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The histories of one rung, one for each seed: rows with pass and both scores.
+
+    published: {part: accuracy in per cent after the last pass}.
+    """
+
+    label: str
+    published: Mapping[str, Any]
+    histories: Sequence[Sequence[Mapping[str, float]]]
+
+
+def ladder_curves(
+    about: Mapping[str, Any],
+    rungs: Sequence[Curves],
+    source: Mapping[str, Any],
+    chance: float,
+) -> plt.Figure:
+    """Draw accuracy over the passes, a panel for each rung.  Source: S4's figures.
+
+    about: what `ladder.ladder_json` says; chance: in per cent.
+    """
+    columns = min(_COLUMNS, len(rungs))
+    lines = -(-len(rungs) // columns)
+    figure, axes = plt.subplots(
+        lines,
+        columns,
+        figsize=(max(3.4 * columns, 8), 2.6 * lines + 1.2),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for axis in axes.flat[len(rungs) :]:
+        axis.axis("off")
+    for axis, rung in zip(axes.flat, rungs, strict=False):
+        _curves(axis, rung, chance)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accuracy, %")
+    for number, axis in enumerate(axes.flat[: len(rungs)]):
+        if number + columns >= len(rungs):  # the lowest of its column
+            axis.set_xlabel("epoch")
+            axis.tick_params(labelbottom=True)
+    # An accuracy of chance lies on the axis otherwise.
+    axes[0, 0].set_ylim(bottom=-2)
+    _legend(figure)
+    style.foot(
+        figure,
+        f"{style.about(about, source)} · a line for each seed · "
+        "stars: S4 after its last epoch, all images, one seed",
+    )
+    height = figure.get_figheight()
+    figure.tight_layout(rect=(0, 0.3 / height, 1, 1 - 0.4 / height))
+    return figure
+
+
+def _curves(axis: plt.Axes, rung: Curves, chance: float) -> None:
+    for rows in rung.histories:
+        at = [row["pass"] for row in rows]
+        for part, key in _SCORES.items():
+            values = [100 * row[key] for row in rows]
+            axis.plot(at, values, color=_PARTS[part], lw=1.3, marker=".", ms=3)
+    last = max(row["pass"] for rows in rung.histories for row in rows)
+    for part, colour in _PARTS.items():
+        if rung.published.get(part) is not None:
+            value = rung.published[part]
+            axis.plot(
+                last, value, _PUBLISHED, color=colour, ms=10, mec="white", clip_on=False
+            )
+    axis.axhline(chance, color="black", ls=":", lw=1)
+    axis.set_title(rung.label, fontsize=10)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+
+
+def _legend(figure: plt.Figure) -> None:
+    lines = [
+        plt.Line2D([], [], color=colour, lw=1.3, marker=".", ms=3, label=part)
+        for part, colour in _PARTS.items()
+    ]
+    lines += [
+        plt.Line2D(
+            [], [], color=colour, ls="", marker=_PUBLISHED, ms=9, label=f"S4, {part}"
+        )
+        for part, colour in _PARTS.items()
+    ]
+    lines.append(plt.Line2D([], [], color="black", ls=":", lw=1, label="chance"))
+    figure.legend(handles=lines, loc="upper center", ncols=5, frameon=False, fontsize=8)
+
+
+def ladder_accuracy(rows: Sequence[Row]) -> plt.Figure:
+    """Draw test accuracy after the last pass over parameters and over seconds.
+
+    rows: of GROUP.csv. A rung whose numbers are of another's training is not drawn
+    twice; what was published of it stands there.
+    """
+    chance = next(row for row in rows if row["rung"] == "chance")
+    scored = [r for r in rows if (r["part"], r["epoch"]) == ("test", "last")]
+    drawn = list({row["trained_as"]: row for row in reversed(scored)}.values())[::-1]
+    published = {
+        row["trained_as"]: float(row["published"])
+        for row in scored
+        if row["published"]
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.6), sharey=True)
+    names = {
+        "parameters": "learned parameters, thousands",
+        "seconds": "seconds of training",
+    }
+    colours = plt.get_cmap("tab10").colors
+    for axis, (key, name) in zip(axes, names.items(), strict=True):
+        at = np.array([float(row[key]) for row in drawn])
+        if key == "parameters":
+            at = _apart(at / 1000)
+        for number, (x, row) in enumerate(zip(at, drawn, strict=True)):
+            colour = colours[number % len(colours)]
+            _point(axis, x, row, colour)
+            if row["trained_as"] in published:
+                y = published[row["trained_as"]]
+                axis.plot(x, y, _PUBLISHED, color=colour, ms=10)
+        axis.axhline(float(chance["ours"]), color="black", ls=":", lw=1)
+        axis.set_xlabel(name)
+        axis.set_xlim(left=0)
+    axes[0].set_ylabel("test accuracy after the last epoch, %")
+    axes[0].set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="upper center", ncols=4, frameon=False, fontsize=8
+    )
+    kind = drawn[0]["interval"]
+    text = (
+        f"{style.about_rows(drawn[0])} · lines: 95 % intervals over the {kind} · "
+        f"stars: S4\nequal numbers of parameters stand side by side · dotted: chance · "
+        f"{drawn[0]['device']}, {drawn[0]['threads']} thread(s)"
+    )
+    style.foot(figure, text)
+    figure.tight_layout(rect=(0, 0.08, 1, 0.88))
+    return figure
+
+
+def _apart(at: np.ndarray) -> np.ndarray:
+    """Return places a little apart where several are nearly the same."""
+    step = 0.035 * (at.max() - at.min() or at.max())
+    moved = at.copy()
+    for place in np.argsort(at, kind="stable"):
+        taken = moved[:place]
+        while np.any(np.abs(taken - moved[place]) < 0.99 * step):
+            moved[place] += step
+    return moved
+
+
+def _point(axis: plt.Axes, x: float, row: Row, colour: Any) -> None:
+    y, low, high = (float(row[key]) for key in ("ours", "low", "high"))
+    axis.errorbar(
+        x,
+        y,
+        yerr=[[max(y - low, 0)], [max(high - y, 0)]],
+        color=colour,
+        marker=_MARKER,
+        ms=5,
+        lw=0,
+        elinewidth=1.2,
+        label=row["label"],
+    )
