@@ -118,9 +118,7 @@ def ladder_accuracy(rows: Sequence[Row]) -> plt.Figure:
     scored = [r for r in rows if (r["part"], r["epoch"]) == ("test", "last")]
     drawn = list({row["trained_as"]: row for row in reversed(scored)}.values())[::-1]
     published = {
-        row["trained_as"]: float(row["published"])
-        for row in scored
-        if row["published"]
+        row["trained_as"]: float(row["published"]) for row in scored if row["published"]
     }
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.6), sharey=True)
     names = {
