@@ -32,6 +32,8 @@ COLUMNS = (
     "n",
     "interval",
     "gap",
+    "gap_low",
+    "gap_high",
     "unlike",
     "unlike_low",
     "unlike_high",
@@ -123,7 +125,7 @@ def _rung_rows(
                 "published": value,
                 "published_where": published["where"] if value is not None else None,
                 **_columns("", top1),
-                "gap": None if part == "train" else train.mean - top1.mean,
+                **(_gap(train, top1) if part != "train" else {}),
                 **cost,
                 "trained_as": trained,
                 "note": f"the training of {trained}" if trained != rung["id"] else None,
@@ -143,6 +145,24 @@ def _columns(name: str, value: Accuracy) -> dict[str, Any]:
         return {**columns, "n": value.n}
     columns = {name: value.mean, f"{name}_low": low, f"{name}_high": high}
     return {**columns, "unlike_n": value.n} if name == "unlike" else columns
+
+
+def _gap(train: Accuracy, other: Accuracy) -> dict[str, float]:
+    """Return by how many points the training images are above others, and the interval.
+
+    Over the images of both for one seed, over the seeds' gaps for more.
+    """
+    gaps = [a - b for a, b in zip(train.shares, other.shares, strict=True)]
+    interval = statistics.t_interval(gaps)
+    if interval is None:
+        (a,), (b,) = train.hits, other.hits
+        ends = statistics.difference_interval(a, train.n, b, other.n)
+        interval = statistics.Interval(*(100 * end for end in ends))
+    return {
+        "gap": train.mean - other.mean,
+        "gap_low": interval.low,
+        "gap_high": interval.high,
+    }
 
 
 def _train_accuracy(found: Sequence[Run], epoch: str) -> Accuracy:

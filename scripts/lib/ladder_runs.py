@@ -79,13 +79,19 @@ def trained(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 class Accuracy:
     """An accuracy in per cent, of one seed or the mean of several, with its interval.
 
-    n: images of each seed; sd: over the seeds, None for one.
+    hits: of each seed; n: images of each seed; sd: over the seeds, None for one.
     """
 
+    hits: Sequence[int]
+    n: int
     mean: float
     sd: float | None
     interval: statistics.Interval
-    n: int
+
+    @property
+    def shares(self) -> list[float]:
+        """The accuracy of each seed."""
+        return [100 * count / self.n for count in self.hits]
 
 
 def accuracy(hits: Sequence[int], n: int) -> Accuracy:
@@ -102,7 +108,7 @@ def accuracy(hits: Sequence[int], n: int) -> Accuracy:
     if interval is None:
         ends = statistics.wilson_interval(hits[0], n)
         interval = statistics.Interval(*(100 * end for end in ends))
-    return Accuracy(mean, sd, interval, n)
+    return Accuracy(hits, n, mean, sd, interval)
 
 
 def interval_kind(about: Mapping[str, Any]) -> str:

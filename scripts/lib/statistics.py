@@ -220,6 +220,29 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * float(special.bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
+def difference_interval(
+    hits_a: int, n_a: int, hits_b: int, n_b: int, *, level: float = 0.95
+) -> Interval:
+    """Return Newcombe's interval of the difference of two independent portions.
+
+        d − √((p_a − l_a)² + (u_b − p_b)²),   d + √((u_a − p_a)² + (p_b − l_b)²)
+
+    with d = p_a − p_b and l, u the ends of either one's Wilson interval. For portions
+    of the same images see `paired_interval`.
+    Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 873–890, method 10.
+    Raises: ValueError unless 0 ≤ hits ≤ n and n ≥ 1 for both.
+    """
+    (low_a, high_a), (low_b, high_b) = (
+        wilson_interval(hits, n, level=level)
+        for hits, n in ((hits_a, n_a), (hits_b, n_b))
+    )
+    a, b = hits_a / n_a, hits_b / n_b
+    return Interval(
+        a - b - math.hypot(a - low_a, high_b - b),
+        a - b + math.hypot(high_a - a, b - low_b),
+    )
+
+
 def paired_interval(
     only_a: int, only_b: int, n: int, *, level: float = 0.95
 ) -> Interval:

@@ -57,6 +57,8 @@ def test_accuracies_of_one_seed_have_wilsons_intervals(tmp_path):
     train = row_of(rows, "flat", "train", "last")
     assert (float(train["ours"]), train["n"], train["top5"]) == (90, "10", "")
     assert float(row["gap"]) == 27.5 and train["gap"] == ""
+    newcombe = [100 * end for end in statistics.difference_interval(9, 10, 5, 8)]
+    assert ends(row, "gap") == pytest.approx(newcombe)
     assert float(row_of(rows, "flat", "train", "best")["ours"]) == 50
 
 
@@ -66,6 +68,9 @@ def test_accuracies_of_two_seeds_have_students_intervals(tmp_path):
     assert ends(row) == pytest.approx(list(statistics.t_interval([62.5, 75])))
     assert float(row["sd"]) == pytest.approx(12.5 / 2**0.5)
     assert (row["interval"], row["seeds"]) == ("seeds", "0 1")
+    assert float(row["gap"]) == pytest.approx(21.25)
+    gaps = statistics.t_interval([90 - 62.5, 90 - 75])
+    assert ends(row, "gap") == pytest.approx(list(gaps))
 
 
 def test_accuracy_without_near_duplicates(tmp_path):

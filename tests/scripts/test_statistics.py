@@ -230,6 +230,18 @@ def test_mcnemar_is_the_exact_binomial_test(only_a, only_b):
     assert p == statistics.mcnemar(only_b, only_a)
 
 
+@pytest.mark.parametrize(
+    ("counts", "ends"),
+    [
+        ((56, 70, 48, 80), (0.0524, 0.3339)),
+        ((9, 10, 3, 10), (0.1705, 0.8090)),
+        ((10, 10, 0, 10), (0.6075, 1.0)),
+    ],
+)
+def test_difference_interval_gives_newcombes_published_intervals(counts, ends):
+    assert statistics.difference_interval(*counts) == pytest.approx(ends, abs=5e-5)
+
+
 def test_paired_interval_by_hand():
     # n = 98, b = 9, c = 4: (10 - 5) / 100 and the root of (0.15 - 0.05²) / 100
     half = 1.959963984540054 * math.sqrt((0.15 - 0.0025) / 100)
