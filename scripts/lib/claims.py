@@ -33,7 +33,7 @@ _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
 # By which a row is called, the first that its table has.
 _NAMES = (
     ("a", "b"), ("way", "pass", "case"), ("way", "pass"), ("variant", "layer"),
-    ("variant",), ("work",), ("side",),
+    ("variant",), ("rung", "part"), ("work",), ("side",),
 )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def verdict(
     kind = "generated" if "stand-in" in statuses else "others'"
     if "stand-in" in statuses or (data == "own" and statuses != {"official"}):
         what = "holds" if finding.holds else "does not hold"
-        return UNDECIDED, f"{kind} drawings, not the paper's data; on them it {what}"
+        return UNDECIDED, f"{kind} data, not the document's; on them it {what}"
     if "smoke" in scales:
         return UNDECIDED, "the scale smoke shows only that everything runs"
     marks = [] if statuses == {"official"} else ["other data"]
@@ -177,7 +177,7 @@ def _find(
     if other not in tables:
         return Finding(None, f"this run makes no {other}", rows=tuple(rows))
     values = _values(test, tables[other], rows, view)
-    ours = _ours(values)
+    ours = _ours(values, test)
     if len(fit) < len(rows):
         first = next(row for row in rows if row not in fit)
         key = next(k for k, w in test["require"].items() if not _fits(first[k], w, ()))
@@ -366,7 +366,7 @@ def _holds(test: Mapping[str, Any], value: Any) -> bool:
     return _RELATIONS[relation](value, wanted)
 
 
-def _ours(values: _Values) -> str:
+def _ours(values: _Values, test: Mapping[str, Any]) -> str:
     """Return our values as a person reads them: one with its interval, or the range."""
     found = [value for value, _ in values.found]
     if not found:
@@ -375,17 +375,22 @@ def _ours(values: _Values) -> str:
         counts = Counter(found)
         return ", ".join(f"{number} × {text}" for text, number in counts.items())
     if len(found) == 1:
-        return _shown(found[0]) + _spread(*values.found[0])
+        return _shown(found[0]) + _spread(*values.found[0], test)
     return f"{_shown(min(found))} … {_shown(max(found))} ({len(found)})"
 
 
-def _spread(value: float, row: Row) -> str:
-    """Return the interval and n that a row gives for its column `ours`."""
-    if not row.get("low") or not row.get("ours") or value != float(row["ours"]):
+def _spread(value: float, row: Row, test: Mapping[str, Any]) -> str:
+    """Return the interval and n of a value that is a row's own, where it has them."""
+    ends = test.get("ends", ("low", "high"))
+    own = "against" not in test and ("ends" in test or value == _number(row, "ours"))
+    if not own or not all(row.get(key) for key in ends):
         return ""
-    return (
-        f" [{_shown(float(row['low']))} … {_shown(float(row['high']))}], n {row['n']}"
-    )
+    low, high = (_shown(float(row[key])) for key in ends)
+    return f" [{low} … {high}]" + (f", n {row['n']}" if row.get("n") else "")
+
+
+def _number(row: Row, key: str) -> float | None:
+    return float(row[key]) if row.get(key) else None
 
 
 def _shown(value: Any) -> str:

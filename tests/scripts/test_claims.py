@@ -46,6 +46,10 @@ def test_one_value_has_its_interval():
     given = {"tables": {"scores": [row]}, "value": 9}
     assert find(**given).ours == "12.5 [10 … 15.25], n 5"
     assert find(**given, column="last").ours == "11"  # whose interval it is not
+    zero = {"ours": "0", "low": "0", "high": "3", "n": "5", "part": "test"}
+    measured = {"rows": {}, "by": ["part"], "as": "difference"}
+    found = find(tables={"scores": [zero]}, against=measured)
+    assert found.ours == "0"  # a difference: 0 for another reason
 
 
 def test_one_row_refutes_all_but_a_missing_one_leaves_all_open():
@@ -107,6 +111,7 @@ def test_both_ends_of_an_interval_must_say_the_same():
     row = {"a": "x", "b": "y", "difference": "0.2", "low": "-3", "high": "0.9"}
     given = {"column": "difference", "ends": ["low", "high"], "value": 1}
     assert find(**given, tables={"scores": [row]}).holds is True
+    assert find(**given, tables={"scores": [row]}).ours == "0.2 [-3 … 0.9]"
     wide = find(**given, tables={"scores": [{**row, "high": "4"}]})
     assert (wide.holds, wide.because) == (None, "x / y: -3 … 4 leaves it open")
     untested = {**row, "low": "", "high": "", "note": "not tested: the same"}
@@ -165,10 +170,10 @@ def test_several_tests_must_all_hold():
         (False, "official", "demo", "alike", "not reproduced (scale demo)", "why"),
         (True, "local", "demo", "alike", "reproduced (other data, scale demo)", "why"),
         (True, "local", "smoke", "alike", "cannot be decided", "scale smoke"),
-        (True, "local", "paper", "own", "cannot be decided", "others' drawings"),
+        (True, "local", "paper", "own", "cannot be decided", "others' data"),
         (True, "official", "paper", "own", "reproduced", "why"),
         (False, "stand-in", "paper", "alike", "cannot be decided", "it does not hold"),
-        (True, "stand-in", "paper", "alike", "cannot be decided", "not the paper's"),
+        (True, "stand-in", "paper", "alike", "cannot be decided", "not the document's"),
         (True, "stand-in", "smoke", "any", "reproduced", "why"),
         (None, "official", "paper", "alike", "cannot be decided", "why"),
         (True, "", "smoke", "any", "cannot be decided", "scale smoke"),

@@ -11,7 +11,7 @@ import pytest
 import engine
 from engine.augment.pipeline import augment_batch, parse_steps
 from scripts import fetch, folds, images, labels, parts, rung_scores, train
-from scripts.lib import changing, splits
+from scripts.lib import changing, ladder, splits
 from scripts.lib.config import ConfigError
 from scripts.lib.files import read_json
 from scripts.lib.samples import SampleError, Samples
@@ -283,10 +283,10 @@ def project(tmp_path):
     return tmp_path
 
 
-def study_of(project):
+def study_of(project, *names):
     settings = {"scale": "demo", "seeds": [0], "device": "auto", "tune": True}
-    names = [p.stem for p in (project / "config/experiments").glob("cifar-*.yaml")]
-    return load_study(project, {**settings, "experiments": sorted(names)})
+    every = [p.stem for p in (project / "config/experiments").glob("cifar-*.yaml")]
+    return load_study(project, {**settings, "experiments": sorted(names or every)})
 
 
 @pytest.mark.parametrize(
@@ -303,6 +303,12 @@ def study_of(project):
         ("cifar-erasing", "erase:", "erasing:", "did you mean 'erase'"),
         ("cifar-vgg38", "cosine:", "cosin:", "did you mean 'cosine'"),
         ("cifar-vgg38", "minimum: 2.0e-5", "minimum: 2.0", "minimum"),
+        (
+            "cifar-vgg08",
+            "follows: []",
+            "follows: [cifar-bn]",
+            "follows: expected no ci",
+        ),
         ("cifar-final", "trained_as: cifar-l2", "trained_as: cifar-both", "another"),
         ("cifar-l2", "[cifar-erasing]", "[cifar-erasin]", "did you mean 'cifar-eras"),
         ("cifar-l2", "rung: 7", "rung: 7\ntarget: [superclass]", "rungs of one ladder"),
@@ -318,9 +324,16 @@ def test_a_rung_that_cannot_be_run_is_told(name, old, new, told, project):
     assert "config/experiments/cifar-" in str(raised.value)
 
 
-def test_the_cosine_goes_over_all_passes_of_the_scale(project):
-    from scripts.lib import ladder
+def test_a_rung_follows_the_nearest_ones_that_are_run(project):
+    whole = study_of(project)
+    assert ladder.followed(whole, "cifar-both") == ["cifar-bn", "cifar-residual"]
+    some = study_of(project, "cifar-vgg08", "cifar-residual", "cifar-final")
+    # both is not run: it follows bn, which follows vgg08, and residual
+    expected = ["cifar-vgg08", "cifar-residual"]
+    assert ladder.followed(some, "cifar-final") == expected
 
+
+def test_the_cosine_goes_over_all_passes_of_the_scale(project):
     task = json.loads(ladder.task(study_of(project), "cifar-l2"))
     assert task["recipe"]["schedule"] == {"cosine": {"minimum": 2e-5, "passes": 5}}
     assert task["options"] == {"blocks": 5, "batch_norm": True, "residual": True}

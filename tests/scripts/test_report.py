@@ -47,3 +47,38 @@ def test_the_leak_is_worth_what_it_makes_better(metric, leaking, honest, words):
         {"leaks": "no", "ours": honest, "metric": metric},
     ]
     assert words in report._worth(rows)[0]
+
+
+def _rung(part, ours, **more):
+    ends = {"low": ours - 1, "high": ours + 1}
+    about = {"dataset": "d", "status": "official", "scale": "paper", "seeds": "0"}
+    named = {"rung": "x", "label": "X", "part": part, "epoch": "last", "ours": ours}
+    empty = {"published": "", "published_where": "", "note": ""}
+    return {**empty, **about, **named, **ends, **more}
+
+
+def test_a_rung_says_whether_it_reaches_what_is_published():
+    published = {"published": "50.0", "published_where": "S4 5"}
+    rows = [
+        _rung("train", 80.0),
+        _rung("validation", 49.5, **published),
+        _rung("test", 45.0, **published),
+        _rung("test", 1.0, rung="chance", epoch=""),
+    ]
+    text = "\n".join(report._ladder_lines("cifar", rows))
+    assert "chance: 1.00 %" in text and "generated" not in text
+    assert "* **X**: validation 49.50 % [48.50, 50.50], published 50.00 %" in text
+    assert "(S4 5): reached to within 1 point; test 45.00 %" in text
+    assert "not reached, 5.00 points behind; train 80.00 % [79.00, 81.00]." in text
+
+
+def test_a_rung_at_another_scale_or_on_other_data_says_so():
+    published = {"published": "50.0", "published_where": "S4 5", "scale": "demo"}
+    rows = [
+        _rung("test", 55.0, status="stand-in", note="the training of y", **published),
+        _rung("test", 1.0, rung="chance", epoch=""),
+    ]
+    text = "\n".join(report._ladder_lines("cifar", rows))
+    assert "The photographs are **generated**" in text
+    assert "**X** (the training of y): test" in text
+    assert "reached (other data) (scale demo)." in text

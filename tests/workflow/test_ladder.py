@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import csv
 from dataclasses import dataclass
 
+import jsonschema
 import pytest
 
-from .conftest import Project
+from scripts.lib.files import read_json
+from scripts.lib.schema import read_yaml
+
+from .conftest import ROOT, Project
 
 RUNGS = "experiments=[cifar-vgg08,cifar-final]"
 SETTINGS = ("--config", "scale=smoke", RUNGS, "--", "cifar")
@@ -111,3 +115,67 @@ def test_one_rule_scores_on_the_test_images(planned):
     for job in scoring:
         assert any(file.endswith("last.npz") for file in job.inputs)
         assert any(file.endswith("model.npz") for file in job.inputs)
+
+
+@pytest.fixture(scope="module")
+def tables(ladder):
+    return ladder.work / "results/tables"
+
+
+def read(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tables_and_figures_are_made(ladder, tables):
+    for name in ("cifar", "cifar_pairs", "claims_s4"):
+        for ending in ("csv", "md", "tex"):
+            assert (tables / f"{name}.{ending}").stat().st_size > 0
+    for name in ("curves", "accuracy", "confusion", "gradients"):
+        png = (ladder.work / f"results/figures/cifar-{name}.png").read_bytes()
+        assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [("cifar", "ladder"), ("cifar_pairs", "ladder_pairs"), ("claims_s4", "claims")],
+)
+def test_tables_have_the_columns_of_their_schema(tables, table, kind):
+    schema = read_yaml(ROOT / "workflow/schemas/tables.schema.yaml", "the schema")
+    check = jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{kind}"})
+    rows = read(tables / f"{table}.csv")
+    assert rows
+    assert [error.message for row in rows for error in check.iter_errors(row)] == []
+
+
+def test_the_numbers_are_those_of_the_scores(ladder, tables):
+    (row,) = [
+        row
+        for row in read(tables / "cifar.csv")
+        if (row["rung"], row["part"], row["epoch"]) == ("cifar-final", "test", "last")
+    ]
+    run = ladder.work / "results/runs/cifar-l2/rung/official/seed0/fold0"
+    score = read_json(run / "metrics.json")["parts"]["test"]["last"]
+    assert float(row["ours"]) == pytest.approx(score["top1"]["accuracy"])
+    assert float(row["top5"]) == pytest.approx(score["top5"]["accuracy"])
+    assert (row["status"], row["trained_as"]) == ("stand-in", "cifar-l2")
+    # what lies between the two is not run, so they are neighbours
+    (pair,) = read(tables / "cifar_pairs.csv")
+    assert (pair["a"], pair["b"]) == ("cifar-final", "cifar-vgg08")
+    assert pair["a_score"] == row["ours"]
+
+
+def test_generated_photographs_decide_no_claim_about_accuracies(tables):
+    claims = {row["claim"]: row for row in read(tables / "claims_s4.csv")}
+    told = claims["vgg08"]
+    assert told["verdict"] == "cannot be decided"
+    assert "generated" in told["because"]
+    assert "this run makes no" not in told["because"]
+
+
+def test_a_changed_published_value_trains_nothing(ladder):
+    value = ("validation: 48.48", "validation: 48.5")
+    with ladder.edited("config/experiments/cifar-vgg08.yaml", *value):
+        rules = ladder.plan(*SETTINGS).rules
+    assert "ladder_table" in rules
+    assert not rules & {"train_rung", "rung_scores", "folds", "official_parts"}
