@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import claims, cli, overlays, tables
+from scripts.lib import claims, claims_words, cli, overlays, tables
 from scripts.lib.claims import ANY, Finding, Tables
 from scripts.lib.files import read_json, write_csv
 
@@ -93,7 +93,7 @@ def judge(
             "ours": finding.ours,
             "verdict": word,
             "because": because,
-            "test": "; ".join(map(claims.describe, several)),
+            "test": "; ".join(map(claims_words.describe, several)),
             **{key: ", ".join(values) for key, values in found.items()},
         }
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.lib.claims_words import filter_text, listed
+
 Row = Mapping[str, str]
 Tables = Mapping[str, Sequence[Row]]
 
@@ -120,42 +122,6 @@ def verdict(
     return f"{word} ({', '.join(marks)})" if marks else word, finding.because
 
 
-def describe(test: Mapping[str, Any]) -> str:
-    """Return in words what must hold."""
-    columns = " or ".join(_listed(test["column"]))
-    if "ends" in test:
-        columns += f" and its interval, {' … '.join(test['ends'])},"
-    words = [f"{test['table']}.csv:", columns]
-    if "against" in test:
-        against = test["against"]
-        other = _filter_text(against.get("rows", {}))
-        column = against.get("column", "")
-        measure = " of ".join(
-            filter(None, (column or "that", against.get("table"), other))
-        )
-        words.append(f"({against['as']} to {measure})")
-    if test["rows"]:
-        words.append(f"of {_filter_text(test['rows'])}:")
-    words += [test.get("over", "each"), _relation_text(test)]
-    if "rows_at_least" in test:
-        words.append(f"of at least {test['rows_at_least']}")
-    return " ".join(words)
-
-
-def _filter_text(rows: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {' or '.join(_listed(wanted))}" for key, wanted in rows.items()
-    )
-
-
-def _relation_text(test: Mapping[str, Any]) -> str:
-    value = test["value"]
-    if test["relation"] == "between":
-        return f"{value[0]} to {value[1]}"
-    tolerance = f" within {test['tolerance']}" if test.get("tolerance") else ""
-    return f"{test['relation']} {value}{tolerance}"
-
-
 def _find(
     test: Mapping[str, Any],
     tables: Tables,
@@ -170,7 +136,7 @@ def _find(
     table = tables[name]
     rows = select(table, test["rows"], view, name)
     if not rows:
-        wanted = _filter_text({**test["rows"], **view})
+        wanted = filter_text({**test["rows"], **view})
         return Finding(None, f"{name} has no row of {wanted} at this scale")
     fit = select(rows, test.get("require", {}), {}, name)
     other = test.get("against", {}).get("table", name)
@@ -224,7 +190,7 @@ def _column(table: Sequence[Row], key: str) -> Iterator[str]:
 
 
 def _fits(cell: str, wanted: str | Sequence[str], column: Iterator[str]) -> bool:
-    for pattern in _listed(wanted):
+    for pattern in listed(wanted):
         if pattern == _LAST:
             pattern = max(filter(None, column), key=float, default="")
         if fnmatch.fnmatchcase(cell, pattern):
@@ -247,7 +213,7 @@ def _values(
         cell = _cell(row, test["column"], test["table"])
         if not all(row[key] for key in test.get("ends", ())):
             cell = ""
-        if not cell or cell in _listed(test.get("undecided", ())):
+        if not cell or cell in listed(test.get("undecided", ())):
             why = cell or row.get("note", "").removeprefix("not run: ") or "no value"
             missing.append(f"{_name(row)}: {why}")
             continue
@@ -304,7 +270,7 @@ def _key(row: Row, by: Sequence[str]) -> tuple[str, ...]:
 
 
 def _cell(row: Row, column: str | Sequence[str], name: str) -> str:
-    columns = _listed(column)
+    columns = listed(column)
     unknown = [key for key in columns if key not in row]
     if unknown:
         raise ValueError(
@@ -400,7 +366,3 @@ def _shown(value: Any) -> str:
 def _name(row: Row) -> str:
     keys = next((keys for keys in _NAMES if all(row.get(k) for k in keys)), ())
     return " / ".join(row[key] for key in keys) or "row"
-
-
-def _listed(value: str | Sequence[str]) -> Sequence[str]:
-    return [value] if isinstance(value, str) else value

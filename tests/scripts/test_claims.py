@@ -266,7 +266,7 @@ def test_every_claims_table_and_column_exist(name):
         named = [
             *test["rows"],
             *test.get("require", ()),
-            *claims._listed(test["column"]),
+            *claims.listed(test["column"]),
         ]
         named += test.get("ends", ())
         against = test.get("against", {})
@@ -288,7 +288,7 @@ def test_every_claims_variants_exist():
         experiment = CONFIGS.experiments.get(test["table"])
         if not experiment or experiment["kind"] != "training":
             continue
-        for pattern in claims._listed(test["rows"]["variant"]):
+        for pattern in claims.listed(test["rows"]["variant"]):
             assert fnmatch.filter(experiment["variants"], pattern), (where, pattern)
 
 
