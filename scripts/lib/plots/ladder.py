@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,13 +158,12 @@ def ladder_accuracy(rows: Sequence[Row]) -> plt.Figure:
 
 
 def _apart(at: np.ndarray) -> np.ndarray:
-    """Return places a little apart where several are nearly the same."""
+    """Return places moved to the right where several are nearly the same."""
     step = 0.035 * (at.max() - at.min() or at.max())
     moved = at.copy()
-    for place in np.argsort(at, kind="stable"):
-        taken = moved[:place]
-        while np.any(np.abs(taken - moved[place]) < 0.99 * step):
-            moved[place] += step
+    order = np.argsort(at, kind="stable")
+    for left, right in itertools.pairwise(order):
+        moved[right] = max(moved[right], moved[left] + step)
     return moved
 
 
