@@ -129,7 +129,7 @@ def _notes(
     scale: str,
 ) -> Iterator[str]:
     """Yield what must stand beside the verdicts."""
-    yield from map(tables.about_data, sources)
+    yield from (tables.about_data(source, "images") for source in sources)
     seeds = sorted({row["seeds"] for row in rows if row.get("seeds")})
     yield f"Scale: {scale}; seeds: {', '.join(seeds) or 'none'}."
     for view in [*views, ANY]:
@@ -142,7 +142,7 @@ def _notes(
         "Every verdict is computed from the tables named in the CSV's column `test`: "
         "reproduced if what stands there holds, not reproduced if one row speaks "
         "against it; cannot be decided where no row, or not all of them, is there. "
-        "(other data): others' drawings than the document's; generated ones decide "
+        "(other data): others than the document's; generated ones decide "
         "nothing about it, nor does the scale smoke. ours: one value, with its 95 % "
         "interval over the children where its table has one, or the least … greatest "
         "of so many rows."

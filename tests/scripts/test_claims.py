@@ -250,6 +250,10 @@ def _kind(table):
     """Return the name by which the schema knows a table."""
     if table in COLUMNS:
         return table
+    groups = {e["group"] for e in CONFIGS.experiments.values() if "rung" in e}
+    for group in groups:
+        if table in (group, f"{group}_pairs"):
+            return table.replace(group, "ladder")
     experiment = CONFIGS.experiments.get(table)
     if experiment and experiment["kind"] == "training":
         return "training"
@@ -290,6 +294,22 @@ def test_every_claims_variants_exist():
             continue
         for pattern in claims.listed(test["rows"]["variant"]):
             assert fnmatch.filter(experiment["variants"], pattern), (where, pattern)
+
+
+def test_every_claims_rungs_exist_and_are_neighbours():
+    ladders = {n: e for n, e in CONFIGS.experiments.items() if "rung" in e}
+    groups = {e["group"] for e in ladders.values()}
+    found = 0
+    for where, test in questions.all_tests(CONFIGS.claims["s4"]):
+        rows = test["rows"]
+        if test["table"] in groups:
+            found += 1
+            assert set(claims.listed(rows["rung"])) <= set(ladders), where
+        elif test["table"] in {f"{group}_pairs" for group in groups}:
+            found += 1
+            for rung in claims.listed(rows["a"]):
+                assert set(claims.listed(rows["b"])) & set(ladders[rung]["follows"])
+    assert found > 20
 
 
 def test_the_schema_names_the_columns_that_are_written():

@@ -293,6 +293,18 @@ def results_of(experiment):
     ]
 
 
+def target_results(experiments):
+    """Tables and figures of a named target, and the claims that they alone decide."""
+    files = [file for name in experiments for file in results_of(name)]
+    decided = [
+        name
+        for name in STUDY.configs.claims
+        if claims_tables(name) and set(claims_tables(name)) <= set(files)
+    ]
+    files += [f"results/tables/claims_{name}.csv" for name in decided]
+    return list(dict.fromkeys(files))
+
+
 def all_results():
     """Tables and figures of all experiments that are chosen."""
     files = [file for name in STUDY.experiments for file in results_of(name)]
@@ -328,12 +340,6 @@ def ladder_files(group, name):
         for rung in ladder.trained(STUDY, group)
         for seed in STUDY.seeds
     ] + [f"results/figures/{dataset}-near-duplicates.png"]
-
-
-def near_duplicates_of(group):
-    """The test images of a ladder that resemble images of its other parts."""
-    protocol = ladder.protocol_of(STUDY, group)
-    return f"{ladder_folder(group)}/near_duplicates/{protocol}.csv"
 
 
 def leak_results():
@@ -377,7 +383,7 @@ def claims_tables(document):
 def claims_sources(document):
     """Where the data come from of the experiments that claims are decided by."""
     files = set(claims_tables(document))
-    return sources_of([n for n in STUDY.trained if files & set(results_of(n))])
+    return sources_of([n for n in STUDY.choices if files & set(results_of(n))])
 
 
 def outside_tables(document):

@@ -10,6 +10,12 @@ def ladder_data(name):
     return lambda wc: f"{ladder_folder(wc.group)}/{name}"
 
 
+def resembling(wildcards):
+    """Which test images of a ladder resemble images of its other parts."""
+    protocol = ladder.protocol_of(STUDY, wildcards.group)
+    return f"{ladder_folder(wildcards.group)}/near_duplicates/{protocol}.csv"
+
+
 rule ladder_table:
     """Put the published accuracies of all rungs beside ours, with what they cost."""
     input:
@@ -18,7 +24,7 @@ rule ladder_table:
         history=lambda wc: ladder_files(wc.group, "history.csv"),
         gradients=lambda wc: ladder_files(wc.group, "gradients.csv"),
         training=lambda wc: ladder_files(wc.group, "training.json"),
-        alike=lambda wc: near_duplicates_of(wc.group),
+        alike=resembling,
         source=ladder_data("source.json"),
     output:
         csv=report(

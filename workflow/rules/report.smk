@@ -65,5 +65,5 @@ for name, experiments in STUDY.targets.items():
         name:
             name
         input:
-            [file for experiment in experiments for file in results_of(experiment)],
+            target_results(experiments),
         localrule: True

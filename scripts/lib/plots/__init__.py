@@ -1,7 +1,7 @@
 """The figures. Each says on its face what data, scale and seeds it shows."""
 
-from scripts.lib.plots.convolutions import convolutions
 from scripts.lib.plots.confusion import confusion
+from scripts.lib.plots.convolutions import convolutions
 from scripts.lib.plots.depths import depths
 from scripts.lib.plots.gradients import layer_gradients
 from scripts.lib.plots.ladder import Curves, ladder_accuracy, ladder_curves
@@ -18,8 +18,8 @@ __all__ = [
     "Told",
     "about",
     "augmentation",
-    "convolutions",
     "confusion",
+    "convolutions",
     "depths",
     "ladder_accuracy",
     "ladder_curves",
