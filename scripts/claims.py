@@ -84,7 +84,7 @@ def judge(
             finding,
             set(found["status"]),
             set(found["scale"]),
-            data=claim.get("data", "alike"),
+            **{key: claim[key] for key in ("data", "scale") if key in claim},
         )
         several = [tests] if isinstance(tests, Mapping) else tests
         yield {
@@ -144,8 +144,7 @@ def _notes(
         "against it; cannot be decided where no row, or not all of them, is there. "
         "(other data): others than the document's; generated ones decide "
         "nothing about it, nor does the scale smoke. ours: one value, with its 95 % "
-        "interval over the children where its table has one, or the least … greatest "
-        "of so many rows."
+        "interval where its table has one, or the least … greatest of so many rows."
     )
     yield (
         f"What does not depend on a protocol (times, derivatives) stands under "

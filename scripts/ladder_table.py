@@ -43,6 +43,7 @@ COLUMNS = (
     "passes",
     "pass_seconds",
     "fastest_seconds",
+    "steady",
     "seconds",
     "peak_mib",
     "device",
@@ -68,6 +69,8 @@ _CELLS = (
 )
 _CHANCE = "chance"
 _MIB = 2**20
+# Epochs after the first, and the median of their times over the least.
+_ENOUGH, _STEADY = 3, 1.05
 
 
 def make_table(args: argparse.Namespace) -> None:
@@ -202,11 +205,21 @@ def _cost(found: Sequence[Run]) -> dict[str, Any]:
         "passes": all_of("passes"),
         "pass_seconds": round(median(seconds), 3),
         "fastest_seconds": round(min(seconds), 3),
+        "steady": "yes" if all(map(_steady, found)) else "no",
         "seconds": round(statistics.mean_sd([t["seconds"] for t in training])[0], 1),
         "peak_mib": round(max(t["peak_bytes"] for t in training) / _MIB, 1),
         "device": all_of("device"),
         "threads": all_of("threads"),
     }
+
+
+def _steady(run: Run) -> bool:
+    """Return whether a training's times can be compared: nothing ran beside it.
+
+    Half of the epochs after the first, which compiles, took hardly more than the least.
+    """
+    seconds = [row["seconds"] for row in run.history[1:]]
+    return len(seconds) >= _ENOUGH and median(seconds) <= _STEADY * min(seconds)
 
 
 def _chance_rows(classes: int) -> Iterator[dict[str, Any]]:

@@ -95,30 +95,35 @@ def verdict(
     scales: set[str],
     *,
     data: str = "alike",
+    scale: str = "alike",
 ) -> tuple[str, str]:
     """Return a sentence's verdict, and why.
 
     statuses: of the data sets that the rows are of (official, local, stand-in);
     scales: that they were made at; data: what decides: `any` data where the sentence is
     not about drawings, the document's `own` where it is about its collection; by
-    default those `alike`. Generated data decide nothing about a document's, nor does
-    the scale smoke, which only shows that everything runs (of `any` data, where none
-    take part: times of tiny works). The verdict says if the data are others' or the
-    scale is not the document's.
+    default those `alike`; scale: `own` where the sentence is about where training on
+    all images ends, which another scale neither bears out nor refutes. Generated data
+    decide nothing about a document's, nor does the scale smoke, which only shows that
+    everything runs (of `any` data, where none take part: times of tiny works). The
+    verdict says if the data are others' or the scale is not the document's.
     """
     if finding.holds is None:
         return UNDECIDED, finding.because
     word = REPRODUCED if finding.holds else NOT_REPRODUCED
     if data == "any" and (statuses or "smoke" not in scales):
         return word, finding.because
+    what = "holds" if finding.holds else "does not hold"
     kind = "generated" if "stand-in" in statuses else "others'"
     if "stand-in" in statuses or (data == "own" and statuses != {"official"}):
-        what = "holds" if finding.holds else "does not hold"
         return UNDECIDED, f"{kind} data, not the document's; on them it {what}"
     if "smoke" in scales:
         return UNDECIDED, "the scale smoke shows only that everything runs"
-    marks = [] if statuses == {"official"} else ["other data"]
-    marks += [f"scale {scale}" for scale in sorted(scales - {"paper"})]
+    others = [f"scale {name}" for name in sorted(scales - {"paper"})]
+    if scale == "own" and others:
+        told = " and ".join(others)
+        return UNDECIDED, f"{told}, not the document's; there it {what}"
+    marks = ([] if statuses == {"official"} else ["other data"]) + others
     return f"{word} ({', '.join(marks)})" if marks else word, finding.because
 
 

@@ -1,6 +1,7 @@
 """The claims register: every kind of verdict; its tests ask for what exists."""
 
 import csv
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -185,6 +186,21 @@ def test_verdicts(holds, status, scale, data, word, because):
     given = claims.verdict(finding, {status} - {""}, {scale}, data=data)
     assert given[0] == word
     assert because in given[1]
+
+
+@pytest.mark.parametrize(
+    ("scale", "word", "because"),
+    [
+        ("paper", "not reproduced", "why"),
+        ("short", "cannot be decided", "scale short, not .* there it does not hold"),
+        ("smoke", "cannot be decided", "shows only that everything runs"),
+    ],
+)
+def test_some_sentences_are_decided_by_the_documents_scale_alone(scale, word, because):
+    finding = claims.Finding(False, "why")
+    given = claims.verdict(finding, {"official"}, {scale}, scale="own")
+    assert given[0] == word
+    assert re.search(because, given[1])
 
 
 def test_the_table(tmp_path):

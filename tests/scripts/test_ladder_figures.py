@@ -56,6 +56,19 @@ def test_curves_have_a_panel_for_each_training_and_the_published_marks(drawn):
     assert "GENERATED STAND-IN" in words(figure)
 
 
+def test_published_accuracies_far_above_ours_stand_at_the_upper_end(drawn, monkeypatch):
+    much = {"train": 990.0, "validation": 980.0, "where": "S4"}
+    told = about()
+    told["rungs"][2]["published"] = much
+    monkeypatch.setattr("tests.scripts.test_ladder_figures.about", lambda seeds: told)
+    axis = drawn(ladder_figures.make_curves).axes[2]
+    top = axis.get_ylim()[1]
+    assert top < 110
+    marks = np.ravel(stars(axis)).tolist()
+    assert marks == [pytest.approx(top), pytest.approx(0.88 * top)]
+    assert [t.get_text().strip() for t in axis.texts] == ["990.0 ↑", "980.0 ↑"]
+
+
 def test_accuracy_shows_each_training_once_and_all_that_is_published(drawn):
     figure = drawn(ladder_figures.make_accuracy)
     costs = figure.axes[0]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -107,6 +108,20 @@ def test_what_a_rung_costs(tmp_path):
     assert (row["parameters"], row["passes"]) == ("1500", "2")
     assert (row["device"], row["threads"]) == ("threads", "2")
     assert float(row["gradient"]) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steady"),
+    [
+        ((9, 1.0, 1.0, 1.04), True),  # the first pass compiles
+        ((9, 1.0, 1.2, 1.2), False),
+        ((1, 1.0, 1.0), False),  # too few to know
+        ((9, 1.0, 1.02, 1.03, 5.0, 1.0), True),
+    ],
+)
+def test_times_are_steady_if_half_of_them_are_hardly_slower(seconds, steady):
+    run = SimpleNamespace(history=[{"seconds": s} for s in seconds])
+    assert ladder_table._steady(run) is steady
 
 
 def test_chance_is_a_row(tmp_path):

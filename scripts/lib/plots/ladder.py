@@ -19,6 +19,8 @@ _COLUMNS = 3
 _PARTS = {"train": style.LEAKING, "validation": style.HONEST}
 _SCORES = {"train": "training_score", "validation": "validation_score"}
 _MARKER, _PUBLISHED = "o", "*"
+# Times ours that a published accuracy may be and still be drawn to scale.
+_FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,18 @@ def ladder_curves(
     )
     for axis in axes.flat[len(rungs) :]:
         axis.axis("off")
+    top = _top(rungs)
     for axis, rung in zip(axes.flat, rungs, strict=False):
         _curves(axis, rung, chance)
+        _published(axis, rung, top)
     for axis in axes[:, 0]:
         axis.set_ylabel("accuracy, %")
     for number, axis in enumerate(axes.flat[: len(rungs)]):
         if number + columns >= len(rungs):  # the lowest of its column
             axis.set_xlabel("epoch")
             axis.tick_params(labelbottom=True)
-    # An accuracy of chance lies on the axis otherwise.
-    axes[0, 0].set_ylim(bottom=-2)
+    # An accuracy of chance would lie on the axis.
+    axes[0, 0].set_ylim(-0.03 * top, top)
     _legend(figure)
     style.foot(
         figure,
@@ -76,22 +80,51 @@ def ladder_curves(
     return figure
 
 
+def _top(rungs: Sequence[Curves]) -> float:
+    """Return the upper end of the accuracies that are shown.
+
+    Above ours, and above those published that are not far off, as they are where fewer
+    images were learned in fewer epochs.
+    """
+    rows = [row for rung in rungs for rows in rung.histories for row in rows]
+    ours = max(100 * row[key] for row in rows for key in _SCORES.values())
+    told = [v for rung in rungs for k, v in rung.published.items() if k in _PARTS]
+    return 1.1 * max([ours, 1.0, *(value for value in told if value < _FAR * ours)])
+
+
 def _curves(axis: plt.Axes, rung: Curves, chance: float) -> None:
     for rows in rung.histories:
         at = [row["pass"] for row in rows]
         for part, key in _SCORES.items():
             values = [100 * row[key] for row in rows]
             axis.plot(at, values, color=_PARTS[part], lw=1.3, marker=".", ms=3)
-    last = max(row["pass"] for rows in rung.histories for row in rows)
-    for part, colour in _PARTS.items():
-        if rung.published.get(part) is not None:
-            value = rung.published[part]
-            axis.plot(
-                last, value, _PUBLISHED, color=colour, ms=10, mec="white", clip_on=False
-            )
     axis.axhline(chance, color="black", ls=":", lw=1)
     axis.set_title(rung.label, fontsize=10)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+
+
+def _published(axis: plt.Axes, rung: Curves, top: float) -> None:
+    """Mark what was published at the last pass; what is far above, at the upper end."""
+    last = max(row["pass"] for rows in rung.histories for row in rows)
+    above = 0
+    for part, colour in _PARTS.items():
+        value = rung.published.get(part)
+        if value is None:
+            continue
+        y = value
+        if value > top:
+            y = top * (1 - 0.12 * above)
+            axis.text(
+                last,
+                y,
+                f"{value:.1f} ↑   ",
+                color=colour,
+                fontsize=8,
+                ha="right",
+                va="center",
+            )
+            above += 1
+        axis.plot(last, y, _PUBLISHED, color=colour, ms=10, mec="white", clip_on=False)
 
 
 def _legend(figure: plt.Figure) -> None:
