@@ -34,9 +34,15 @@ _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 # By which a row is called, the first that its table has.
 _NAMES = (
-    ("a", "b"), ("way", "pass", "case"), ("way", "pass"), ("variant", "layer"),
-    ("variant",), ("rung", "part"), ("work",), ("side",),
-)  # fmt: skip
+    ("a", "b"),
+    ("way", "pass", "case"),
+    ("way", "pass"),
+    ("variant", "layer"),
+    ("variant",),
+    ("rung", "part"),
+    ("work",),
+    ("side",),
+)
 
 
 @dataclass(frozen=True)
