@@ -36,7 +36,9 @@ def make_summary(
     found = deviations.collect(Path(__file__).resolve().parents[1])
     if found:
         lines += _heading("Choices of ours where a document is silent")
-        lines += [f"* {text} (``{place}``)" for place, text in found]
+        # A pair of bars would name a substitution.
+        told = [(place, text.replace("|", r"\|")) for place, text in found]
+        lines += [f"* {text} (``{place}``)" for place, text in told]
     write_text(output, "\n".join([*lines, ""]))
 
 

@@ -49,6 +49,14 @@ def test_the_leak_is_worth_what_it_makes_better(metric, leaking, honest, words):
     assert words in report._worth(rows)[0]
 
 
+def test_deviations_are_plain_text(tmp_path, monkeypatch):
+    entry = ("engine/x.py", "max |dL/dw| is ours")
+    monkeypatch.setattr(report.deviations, "collect", lambda base: [entry])
+    report.make_summary([], None, tmp_path / "summary.rst")
+    text = (tmp_path / "summary.rst").read_text("utf-8")
+    assert r"* max \|dL/dw\| is ours (``engine/x.py``)" in text
+
+
 def _rung(part, ours, **more):
     ends = {"low": ours - 1, "high": ours + 1}
     about = {"dataset": "d", "status": "official", "scale": "paper", "seeds": "0"}
