@@ -70,7 +70,7 @@ def planned(ladder) -> list[Job]:
 def test_near_duplicates_are_looked_for_and_shown(ladder, planned):
     results = ladder.work / "results"
     stem = results / "data/embedded-textures/near_duplicates/official"
-    found = json.loads(stem.with_suffix(".json").read_text("utf-8"))
+    found = read_json(stem.with_suffix(".json"))
     assert (found["test"], found["learn"]) == (100, 200)
     header = stem.with_suffix(".csv").read_text("utf-8").splitlines()[0]
     assert header.startswith("test,train,correlation,hash,pixel,kind,same_class")

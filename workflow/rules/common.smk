@@ -55,6 +55,7 @@ DIAGNOSTICS = {
     "w2": ["tables/ignet_w2.csv", "figures/ignet_w2.png"],
     "freezeconnect": ["tables/freezeconnect.csv", "figures/freezeconnect.png"],
 }
+LADDER_FIGURES = ("curves", "accuracy", "confusion", "gradients")
 # The same trainings by Keras.
 KERAS_RUN = "results/runs/keras_peer/{experiment}/{variant}/{protocol}/seed{seed}"
 
@@ -315,19 +316,19 @@ def all_results():
 
 
 def ladder_results(group):
-    """Tables and figures of a ladder."""
+    """Tables and figures of a ladder, and the near-duplicates of its test images."""
     tables = [group, f"{group}_pairs"]
-    figures = ("curves", "accuracy", "confusion", "gradients")
+    figures = [f"{group}-{name}" for name in LADDER_FIGURES]
+    figures.append(f"{ladder_dataset(group)}-near-duplicates")
     return [
         *(f"results/tables/{name}.csv" for name in tables),
-        *(f"results/figures/{group}-{name}.png" for name in figures),
+        *(f"results/figures/{name}.png" for name in figures),
     ]
 
 
-def ladder_folder(group):
-    """Where the files of the data set lie that a ladder's rungs run on."""
-    first = ladder.rungs(STUDY, group)[0]
-    return f"results/data/{ladder.dataset_of(STUDY, first)}"
+def ladder_dataset(group):
+    """The data set that all rungs of a ladder run on."""
+    return ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])
 
 
 def ladder_files(group, name):
@@ -339,7 +340,7 @@ def ladder_files(group, name):
         )
         for rung in ladder.trained(STUDY, group)
         for seed in STUDY.seeds
-    ] + [f"results/figures/{dataset}-near-duplicates.png"]
+    ]
 
 
 def leak_results():

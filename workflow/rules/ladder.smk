@@ -17,11 +17,8 @@ def rung_data(name):
 
 def ladder_splits():
     """The protocol of each data set that a ladder runs on."""
-    found = {}
-    for group in ladder.groups(STUDY):
-        dataset = ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])
-        found[dataset] = ladder.protocol_of(STUDY, group)
-    return found
+    groups = ladder.groups(STUDY)
+    return {ladder_dataset(name): ladder.protocol_of(STUDY, name) for name in groups}
 
 
 def near_duplicates_of(dataset):

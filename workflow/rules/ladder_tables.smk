@@ -7,13 +7,7 @@ LADDERS = "|".join(ladder.groups(STUDY)) or "none-is-chosen"
 
 def ladder_data(name):
     """An input function: a file of the data set that a ladder's rungs run on."""
-    return lambda wc: f"{ladder_folder(wc.group)}/{name}"
-
-
-def resembling(wildcards):
-    """Which test images of a ladder resemble images of its other parts."""
-    protocol = ladder.protocol_of(STUDY, wildcards.group)
-    return f"{ladder_folder(wildcards.group)}/near_duplicates/{protocol}.csv"
+    return lambda wc: f"results/data/{ladder_dataset(wc.group)}/{name}"
 
 
 rule ladder_table:
@@ -24,7 +18,7 @@ rule ladder_table:
         history=lambda wc: ladder_files(wc.group, "history.csv"),
         gradients=lambda wc: ladder_files(wc.group, "gradients.csv"),
         training=lambda wc: ladder_files(wc.group, "training.json"),
-        alike=resembling,
+        alike=lambda wc: f"{near_duplicates_of(ladder_dataset(wc.group))}.csv",
         source=ladder_data("source.json"),
     output:
         csv=report(
