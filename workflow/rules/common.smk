@@ -55,7 +55,6 @@ DIAGNOSTICS = {
     "w2": ["tables/ignet_w2.csv", "figures/ignet_w2.png"],
     "freezeconnect": ["tables/freezeconnect.csv", "figures/freezeconnect.png"],
 }
-LADDER_FIGURES = ("curves", "accuracy", "confusion", "gradients")
 # The same trainings by Keras.
 KERAS_RUN = "results/runs/keras_peer/{experiment}/{variant}/{protocol}/seed{seed}"
 
@@ -313,34 +312,6 @@ def all_results():
     files += leak_results() + question_results()
     # Overnight one wants to know how long it will take.
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
-
-
-def ladder_results(group):
-    """Tables and figures of a ladder, and the near-duplicates of its test images."""
-    tables = [group, f"{group}_pairs"]
-    figures = [f"{group}-{name}" for name in LADDER_FIGURES]
-    figures.append(f"{ladder_dataset(group)}-near-duplicates")
-    return [
-        *(f"results/tables/{name}.csv" for name in tables),
-        *(f"results/figures/{name}.png" for name in figures),
-    ]
-
-
-def ladder_dataset(group):
-    """The data set that all rungs of a ladder run on."""
-    return ladder.dataset_of(STUDY, ladder.rungs(STUDY, group)[0])
-
-
-def ladder_files(group, name):
-    """The file `name` of every training of a ladder."""
-    run = RUN.replace("{experiment}", "{rung}").replace("{variant}", ladder.VARIANT)
-    return [
-        f"{run}/fold0/{name}".format(
-            rung=rung, seed=seed, protocol=ladder.protocol_of(STUDY, group)
-        )
-        for rung in ladder.trained(STUDY, group)
-        for seed in STUDY.seeds
-    ]
 
 
 def leak_results():

@@ -3,28 +3,6 @@
 #         results/data/DATASET/near_duplicates/PROTOCOL.{csv,json,npz},
 #         results/figures/DATASET-near-duplicates.png
 
-LADDER_RUN = RUN.replace("{experiment}", "{rung}").replace("{variant}", ladder.VARIANT)
-LADDER_FOLD = f"{LADDER_RUN}/fold0"
-RUNGS = [r for group in ladder.groups(STUDY) for r in ladder.trained(STUDY, group)]
-
-
-def rung_data(name):
-    """An input function: a file of the data set that the job's rung runs on."""
-    return lambda wc: (
-        f"results/data/{ladder.dataset_of(STUDY, wc.rung)}/{name.format(**wc)}"
-    )
-
-
-def ladder_splits():
-    """The protocol of each data set that a ladder runs on."""
-    groups = ladder.groups(STUDY)
-    return {ladder_dataset(name): ladder.protocol_of(STUDY, name) for name in groups}
-
-
-def near_duplicates_of(dataset):
-    """The near-duplicates on both sides of a ladder's split, without the ending."""
-    return f"results/data/{dataset}/near_duplicates/{ladder_splits()[dataset]}"
-
 
 rule official_parts:
     """Put the test images into a file that no training is given."""
@@ -112,7 +90,7 @@ rule rung_scores:
         code=code("rung_scores"),
         task=lambda wc: ladder.task(STUDY, wc.rung),
         device=STUDY.device,
-        folder=LADDER_RUN,
+        folder=lambda wc, output: str(Path(output.metrics).parents[1]),
     message:
         "score {wildcards.rung}, seed {wildcards.seed}"
     shell:

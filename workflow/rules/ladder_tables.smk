@@ -2,13 +2,6 @@
 # Makes:  results/tables/{GROUP,GROUP_pairs}.{csv,md,tex},
 #         results/figures/GROUP-{curves,accuracy,confusion,gradients}.png
 
-LADDERS = "|".join(ladder.groups(STUDY)) or "none-is-chosen"
-
-
-def ladder_data(name):
-    """An input function: a file of the data set that a ladder's rungs run on."""
-    return lambda wc: f"results/data/{ladder_dataset(wc.group)}/{name}"
-
 
 rule ladder_table:
     """Put the published accuracies of all rungs beside ours, with what they cost."""
