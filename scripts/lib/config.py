@@ -36,7 +36,9 @@ SETTINGS = "config/config.yaml"
 _ID = r"[A-Za-z0-9_-]+"
 # What every variant must say, itself or by its levels of the grid.
 _NEEDED = ("model", "target", "task", "loss", "published")
-_DEFAULTS = {"data_dir": None, "download": False, "dataset": "auto"}
+_DEFAULTS = {"data_dir": None, "download": False, "dataset": "auto", "apart": []}
+# Kinds of which a group may stand apart; the others share tables and figures.
+_APART = ("ladder", "convolutions")
 # Beyond these a reader has seen enough.
 _SHOWN = 20
 
@@ -95,7 +97,7 @@ def _typed(settings: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
     `download=true` for a text.
     """
     typed = dict(settings)
-    for key in {"seeds", "experiments"} & set(given):
+    for key in {"seeds", "experiments", "apart"} & set(given):
         value = typed[key]
         entries = value if isinstance(value, list) else str(value).split(",")
         typed[key] = [_number(entry) if key == "seeds" else entry for entry in entries]
@@ -179,6 +181,12 @@ def _all_problems(configs: Configs) -> Iterator[str]:
     ]
     if settings["dataset"] != "auto":
         names.append(("dataset", settings["dataset"], ["auto", *configs.datasets]))
+    separate = {
+        experiment.get("group", name)
+        for name, experiment in configs.experiments.items()
+        if experiment["kind"] in _APART
+    }
+    names += [("apart", name, separate) for name in settings["apart"]]
     for key, name, known in names:
         yield from _unknown([name], known, SETTINGS, key)
     for name in configs.datasets:

@@ -7,7 +7,7 @@ and stand in one table.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine import losses, optimizers, schedules, spec
@@ -34,10 +34,12 @@ def rungs(study: Study, group: str) -> list[str]:
     return sorted(found, key=lambda name: study.experiments[name]["rung"])
 
 
-def groups(study: Study) -> list[str]:
-    """Return the ladders that are to be run."""
-    kinds = [c for c in study.experiments.values() if c["kind"] == "ladder"]
-    return list(dict.fromkeys(config["group"] for config in kinds))
+def groups(study: Study, experiments: Iterable[str] | None = None) -> list[str]:
+    """Return the ladders of some experiments, by default of all that are chosen."""
+    names = study.experiments if experiments is None else experiments
+    chosen = [study.experiments[name] for name in names]
+    ladders = [config for config in chosen if config["kind"] == "ladder"]
+    return list(dict.fromkeys(config["group"] for config in ladders))
 
 
 def trained_as(study: Study, name: str) -> str:

@@ -51,21 +51,38 @@ class Study:
         self.trained = [n for n in self.experiments if self.runs_of(n)]
 
     @property
-    def remarks(self) -> list[str]:
-        """What a user must be told: which data were not the documents' own."""
+    def whole(self) -> list[str]:
+        """The experiments that are made if none is named: but for those `apart`.
+
+        All of them, if nothing else is chosen.
+        """
+        apart = self.configs.settings["apart"]
+        rest = [
+            name
+            for name, experiment in self.experiments.items()
+            if experiment.get("group", name) not in apart
+        ]
+        return rest or list(self.experiments)
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What a user must be told: which data were not the documents' own.
+
+        By the data set.
+        """
         ran: dict[datasets.Choice, list[str]] = {}
         for name, choice in self.choices.items():
             experiment = self.experiments[name]
             ladder = experiment["kind"] == "ladder"
             told = experiment["group"] if ladder else name
             ran.setdefault(choice, []).append(told)
-        return [
-            f"Note: {', '.join(dict.fromkeys(names))} ran on {c.dataset}, a generated "
-            f"stand-in for {c.stands_in_for or 'real data'}; set data_dir"
+        return {
+            c.dataset: f"Note: {', '.join(dict.fromkeys(names))} ran on {c.dataset}, a "
+            f"generated stand-in for {c.stands_in_for or 'real data'}; set data_dir"
             f"{self._or_download(c)} to use real data."
             for c, names in ran.items()
             if c.status == "stand-in"
-        ]
+        }
 
     def _or_download(self, choice: datasets.Choice) -> str:
         published = "archive" in self.datasets.get(choice.stands_in_for, {})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.lib import described
+from scripts.lib.config import ConfigError
 from scripts.lib.schema import read_yaml
 from scripts.lib.study import load_study
 
@@ -27,17 +28,17 @@ def _no_data_from_outside(monkeypatch):
 def test_without_data_the_stand_in_is_taken_and_said(tmp_path):
     found = study(tmp_path)
     assert found.dataset_of("ignet") == "embedded-drawings"
-    assert found.generated == ["embedded-drawings"]
+    assert found.generated == ["embedded-drawings", "embedded-textures"]
     assert found.local == []
-    assert "a generated stand-in for stirling" in found.remarks[0]
-    assert found.remarks[0].startswith("Note: ignet, ")
-    assert len(found.remarks) == 1
+    note = found.remarks["embedded-drawings"]
+    assert "a generated stand-in for stirling" in note
+    assert note.startswith("Note: ignet, ")
+    assert note.endswith("set data_dir to use real data.")
     both = study(tmp_path, experiments=["ignet", "cifar-both", "cifar-bn"])
     assert both.generated == ["embedded-drawings", "embedded-textures"]
-    assert "cifar ran on embedded-textures" in both.remarks[1]
-    assert len(both.remarks) == 2
-    assert found.remarks[0].endswith("set data_dir to use real data.")
-    assert both.remarks[1].endswith("set data_dir or download: true to use real data.")
+    note = both.remarks["embedded-textures"]
+    assert "cifar ran on embedded-textures" in note and len(both.remarks) == 2
+    assert note.endswith("set data_dir or download: true to use real data.")
     fetched = study(tmp_path, experiments=["ignet", "cifar-bn"], download=True)
     assert fetched.downloaded == {"cifar-100"}
     assert fetched.local == ["cifar-100"]
@@ -45,12 +46,26 @@ def test_without_data_the_stand_in_is_taken_and_said(tmp_path):
     assert found.stand_in_arguments("embedded-drawings") == "--stands-in-for stirling"
 
 
+def test_what_stands_apart_is_no_part_of_the_whole(tmp_path):
+    found = study(tmp_path)
+    assert "cifar-both" in found.experiments and "conv_study" in found.experiments
+    assert not {"cifar-both", "conv_study"} & set(found.whole)
+    assert {"xor", "ignet", "keras_baseline"} <= set(found.whole)
+    assert found.whole != list(found.experiments)
+    assert study(tmp_path, apart=[]).whole == list(found.experiments)
+    # Chosen alone they are the whole.
+    alone = study(tmp_path, experiments=["cifar-both", "cifar-bn"])
+    assert alone.whole == ["cifar-both", "cifar-bn"]
+    with pytest.raises(ConfigError, match="apart: expected one of cifar, received"):
+        study(tmp_path, apart=["ignet"])
+
+
 def test_data_in_data_dir_are_taken_in_the_experiments_order(tmp_path):
     (tmp_path / "draw-a-person").mkdir()
     found = study(tmp_path, data_dir=str(tmp_path))
     assert found.dataset_of("ignet") == "draw-a-person"
     assert found.folders["draw-a-person"] == tmp_path / "draw-a-person"
-    assert found.remarks == []
+    assert list(found.remarks) == ["embedded-textures"]
     (tmp_path / "stirling-drawings").mkdir()
     assert study(tmp_path, data_dir=str(tmp_path)).dataset_of("ignet") == "stirling"
     named = study(tmp_path, data_dir=str(tmp_path), dataset="draw-a-person")

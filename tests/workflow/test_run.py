@@ -24,7 +24,6 @@ DIAGNOSTICS = {
     "w2",
     "w2_figure",
 }
-CONVOLUTIONS = {"time_convolutions", "convolutions_figure"}
 AFTER_TABLES = {"claims", "report", "summary"}
 DRAWN_FROM_SCORES = {"depths", "leak", "noise_map", "profiles", "samples"}
 # From the images on.
@@ -54,7 +53,6 @@ AFTER_TRAINING = {
     "table",
 }
 FIGURES = {"augmentation_sheet", "duplicates", *DRAWN_FROM_SCORES}
-FIGURES |= {"convolutions_figure"}
 FIGURES |= {rule for rule in DIAGNOSTICS if rule.endswith("_figure")}
 
 
@@ -67,12 +65,11 @@ def done(finished):
 
 def test_everything_is_made(finished, done):
     results = done.work / "results"
-    tables = ("ignet", "keras_baseline", "leak_audit", "xor", "conv_study")
-    for name in (*tables, "comparisons_s0", "claims_s0", "claims_s4"):
+    tables = ("ignet", "keras_baseline", "leak_audit", "xor")
+    for name in (*tables, "comparisons_s0", "claims_s0"):
         for ending in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{ending}").stat().st_size > 0
     names = ("ignet-profiles-depth2", "keras_baseline-augmentation", "leak")
-    names = (*names, "conv_study")
     for name in (*names, "embedded-drawings-duplicates"):
         png = (results / "figures" / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
@@ -119,9 +116,6 @@ def test_tables_say_that_the_data_are_a_stand_in(done):
         ("freezeconnect", "freezeconnect"),
         ("xor", "xor"),
         ("xor_weights", "xor_weights"),
-        ("conv_study", "conv_study"),
-        ("conv_study_fits", "conv_study_fits"),
-        ("claims_s4", "claims"),
     ],
 )
 def test_tables_have_the_columns_of_their_schema(done, table, kind):
@@ -191,13 +185,12 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
     [
         (
             "engine/layers/conv.py",
-            {"train", "learn_xor"} | DIAGNOSTICS | CONVOLUTIONS | AFTER_TRAINING,
+            {"train", "learn_xor"} | DIAGNOSTICS | AFTER_TRAINING,
         ),
         (
             "engine/backends/opencl/kernels/conv.cl",
-            {"train", "learn_xor"} | DIAGNOSTICS | CONVOLUTIONS | AFTER_TRAINING,
+            {"train", "learn_xor"} | DIAGNOSTICS | AFTER_TRAINING,
         ),
-        ("engine/backends/three_convolutions.py", CONVOLUTIONS | AFTER_TABLES),
         (
             "engine/augment/noise.py",
             {"augment"} | AFTER_IMAGES - {"folds", "duplicates"},

@@ -293,9 +293,14 @@ def results_of(experiment):
     ]
 
 
+def made_by(experiments):
+    """Tables and figures of some experiments, each once."""
+    return list(dict.fromkeys(f for name in experiments for f in results_of(name)))
+
+
 def target_results(experiments):
     """Tables and figures of a named target, and the claims that they alone decide."""
-    files = [file for name in experiments for file in results_of(name)]
+    files = made_by(experiments)
     decided = [
         name
         for name in STUDY.configs.claims
@@ -306,9 +311,8 @@ def target_results(experiments):
 
 
 def all_results():
-    """Tables and figures of all experiments that are chosen."""
-    files = [file for name in STUDY.experiments for file in results_of(name)]
-    files = list(dict.fromkeys(files))
+    """Tables and figures of all experiments that are chosen, but for those apart."""
+    files = made_by(STUDY.whole)
     files += leak_results() + question_results()
     # Overnight one wants to know how long it will take.
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
@@ -330,8 +334,9 @@ def question_results():
 
 
 def register_tables():
-    """The claims of all documents that a table of this run can decide."""
-    documents = [name for name in STUDY.configs.claims if claims_tables(name)]
+    """The claims of all documents that a table of the whole can decide."""
+    whole = {*made_by(STUDY.whole), *leak_results(), *comparison_tables()}
+    documents = [n for n in STUDY.configs.claims if whole & set(claims_tables(n))]
     return [f"results/tables/claims_{name}.csv" for name in documents]
 
 
@@ -345,8 +350,7 @@ def comparison_tables():
 
 def claims_tables(document):
     """The tables of this run that claims are decided by."""
-    made = {file for name in STUDY.experiments for file in results_of(name)}
-    made.update(leak_results(), comparison_tables())
+    made = {*made_by(STUDY.experiments), *leak_results(), *comparison_tables()}
     named = questions.tables_of(STUDY.configs.claims[document])
     files = [f"results/tables/{name}.csv" for name in named]
     return [file for file in files if file in made]
@@ -412,4 +416,9 @@ def closing_lines():
         )
         if Path(path).exists()
     ]
-    return ["", "Done.", *found, *STUDY.remarks]
+    notes = [
+        note
+        for dataset, note in STUDY.remarks.items()
+        if Path(f"results/data/{dataset}/source.json").exists()
+    ]
+    return ["", "Done.", *found, *notes]

@@ -11,9 +11,9 @@ rule summary:
     """Say in plain words what was reproduced and what was not, from the tables alone."""
     input:
         tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
-        xor=["results/tables/xor.csv"] if "xor" in STUDY.experiments else [],
+        xor=["results/tables/xor.csv"] if "xor" in STUDY.whole else [],
         claims=register_tables(),
-        ladders=[f"results/tables/{name}.csv" for name in ladder.groups(STUDY)],
+        ladders=[f"results/tables/{name}.csv" for name in ladder.groups(STUDY, STUDY.whole)],
     output:
         report(
             "results/report/summary.rst",
