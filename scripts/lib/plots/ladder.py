@@ -73,7 +73,7 @@ def ladder_curves(
     style.foot(
         figure,
         f"{style.about(about, source)} · a line for each seed · "
-        "stars: S4 after its last epoch, all images, one seed",
+        "stars: S4 after its last epoch, all images, one seed (↑: above)",
     )
     height = figure.get_figheight()
     figure.tight_layout(rect=(0, 0.3 / height, 1, 1 - 0.4 / height))
@@ -89,7 +89,14 @@ def _top(rungs: Sequence[Curves]) -> float:
     rows = [row for rung in rungs for rows in rung.histories for row in rows]
     ours = max(100 * row[key] for row in rows for key in _SCORES.values())
     told = [v for rung in rungs for k, v in rung.published.items() if k in _PARTS]
-    return 1.1 * max([ours, 1.0, *(value for value in told if value < _FAR * ours)])
+    return _upper_end(ours, told)
+
+
+def _upper_end(ours: float, published: Sequence[float]) -> float:
+    """Return how far an axis goes: with room for marks of what lies above it."""
+    near = [value for value in published if value < _FAR * ours]
+    room = 1.1 if len(near) == len(published) else 1.35
+    return room * max([ours, 1.0, *near])
 
 
 def _curves(axis: plt.Axes, rung: Curves, chance: float) -> None:
@@ -109,22 +116,21 @@ def _published(axis: plt.Axes, rung: Curves, top: float) -> None:
     above = 0
     for part, colour in _PARTS.items():
         value = rung.published.get(part)
-        if value is None:
-            continue
-        y = value
-        if value > top:
-            y = top * (1 - 0.12 * above)
-            axis.text(
-                last,
-                y,
-                f"{value:.1f} ↑   ",
-                color=colour,
-                fontsize=8,
-                ha="right",
-                va="center",
-            )
-            above += 1
-        axis.plot(last, y, _PUBLISHED, color=colour, ms=10, mec="white", clip_on=False)
+        if value is not None:
+            _star(axis, last, value, top, colour, above)
+            above += value > top
+
+
+def _star(
+    axis: plt.Axes, x: float, value: float, top: float, colour: Any, above: int
+) -> None:
+    """Mark a published accuracy; above: how many stand at the upper end already."""
+    y = value
+    if value > top:
+        y = top * (1 - 0.12 * above)
+        text = f"{value:.1f} ↑   "
+        axis.text(x, y, text, color=colour, fontsize=8, ha="right", va="center")
+    axis.plot(x, y, _PUBLISHED, color=colour, ms=10, mec="white", clip_on=False)
 
 
 def _legend(figure: plt.Figure) -> None:
@@ -146,14 +152,16 @@ def ladder_accuracy(rows: Sequence[Row]) -> plt.Figure:
     """Draw test accuracy after the last pass over parameters and over seconds.
 
     rows: of GROUP.csv. A rung whose numbers are of another's training is not drawn
-    twice; what was published of it stands there.
+    twice; what was published of it stands there. S4 does not say what its took.
     """
     chance = next(row for row in rows if row["rung"] == "chance")
     scored = [r for r in rows if (r["part"], r["epoch"]) == ("test", "last")]
-    drawn = list({row["trained_as"]: row for row in reversed(scored)}.values())[::-1]
+    drawn = _each_once(scored)
     published = {
         row["trained_as"]: float(row["published"]) for row in scored if row["published"]
     }
+    top = _upper_end(max(float(r["high"]) for r in drawn), list(published.values()))
+    above = 0
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.6), sharey=True)
     names = {
         "parameters": "learned parameters, thousands",
@@ -167,27 +175,37 @@ def ladder_accuracy(rows: Sequence[Row]) -> plt.Figure:
         for number, (x, row) in enumerate(zip(at, drawn, strict=True)):
             colour = colours[number % len(colours)]
             _point(axis, x, row, colour)
-            if row["trained_as"] in published:
-                y = published[row["trained_as"]]
-                axis.plot(x, y, _PUBLISHED, color=colour, ms=10)
+            if key == "parameters" and row["trained_as"] in published:
+                _star(axis, x, published[row["trained_as"]], top, colour, above)
+                above += published[row["trained_as"]] > top
         axis.axhline(float(chance["ours"]), color="black", ls=":", lw=1)
         axis.set_xlabel(name)
         axis.set_xlim(left=0)
     axes[0].set_ylabel("test accuracy after the last epoch, %")
-    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylim(0, top)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="upper center", ncols=4, frameon=False, fontsize=8
     )
-    kind = drawn[0]["interval"]
-    text = (
-        f"{style.about_rows(drawn[0])} · lines: 95 % intervals over the {kind} · "
-        f"stars: S4\nequal numbers of parameters stand side by side · dotted: chance · "
-        f"{drawn[0]['device']}, {drawn[0]['threads']} thread(s)"
-    )
-    style.foot(figure, text)
+    style.foot(figure, _accuracy_foot(drawn[0]))
     figure.tight_layout(rect=(0, 0.08, 1, 0.88))
     return figure
+
+
+def _each_once(rows: Sequence[Row]) -> list[Row]:
+    """Return the first row of each training."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        found.setdefault(row["trained_as"], row)
+    return list(found.values())
+
+
+def _accuracy_foot(row: Row) -> str:
+    return (
+        f"{style.about_rows(row)} · lines: 95 % intervals over the {row['interval']} · "
+        "stars: S4 (↑: above)\nequal numbers of parameters stand side by side · "
+        f"dotted: chance · {row['device']}, {row['threads']} thread(s)"
+    )
 
 
 def _apart(at: np.ndarray) -> np.ndarray:
