@@ -13,7 +13,9 @@ rule summary:
         tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
         xor=["results/tables/xor.csv"] if "xor" in STUDY.whole else [],
         claims=register_tables(),
-        ladders=[f"results/tables/{name}.csv" for name in ladder.groups(STUDY, STUDY.whole)],
+        ladders=[
+            f"results/tables/{name}.csv" for name in ladder.groups(STUDY, STUDY.whole)
+        ],
     output:
         report(
             "results/report/summary.rst",
