@@ -290,7 +290,8 @@ def _notes(
         "Wilson's over the images (other images, the same training)"
         if test["interval"] == "images"
         else "Student's t over the seeds (other initial weights and order, the same "
-        "images); accuracies are means over the seeds"
+        "images), wide for few of them and not kept within 0 … 100, of no length where "
+        "all agree; accuracies are means over the seeds"
     )
     yield (
         "Accuracies in %, top 1 where nothing else is said, with 95 % intervals: "
