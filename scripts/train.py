@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -95,11 +96,17 @@ def _train_fold(
             "device_name": device.name,
             "threads": args.threads,
             "samples": {"train": len(learned.ids), "validation": len(held_out.ids)},
-            "parameters": network.learned_size,
+            "parameters": _learned(network),
             **({"peak_bytes": peak_bytes()} if watch else {}),
         },
     )
     return network
+
+
+def _learned(network: engine.Network) -> int:
+    """Return how many numbers are learned."""
+    parameters = [p for layer in network.layers for p in layer.parameters]
+    return sum(math.prod(p.shape) for p in parameters if p.learned)
 
 
 def make_trainer(
