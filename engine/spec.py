@@ -18,7 +18,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 def read_spec(spec: Any) -> tuple[Shape, list[Layer], losses.Loss]:
     """Return (input shape, layers in order, loss) of a model spec.
 
-    Its `options` are filled in (engine.options).
+    Its `options` are filled in (engine.options). A layer's `inputs` are names of layers
+    that stand before it, "input", or −1 for the layer before, −2 for the one before that.
     Raises: SpecError naming the layer and its place, for anything unknown, missing or
     impossible.
     """
