@@ -273,6 +273,40 @@ def test_watching_changes_no_byte(trained, files, tmp_path):
     assert not (tmp_path / "fold0" / "last.npz").exists()
 
 
+def test_a_rung_that_was_stopped_goes_on_to_the_same_bytes(
+    trained, files, tmp_path, monkeypatch
+):
+    model = ROOT / "config" / "models" / "vgg.yaml"
+    arguments = files.arguments(tmp_path, model=model, watch=True)
+
+    class Stop(Exception):
+        """As if the process had been killed."""
+
+    def stopping(*_):
+        def stop(row):
+            raise Stop
+
+        return stop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_reporter", stopping)
+        with pytest.raises(Stop):
+            train.train(arguments)
+    assert not (tmp_path / "fold0" / "model.npz").exists()
+    train.train(arguments)
+    for name in ("model.npz", "last.npz", "gradients.csv"):
+        again = (tmp_path / "fold0" / name).read_bytes()
+        assert again == (trained / name).read_bytes(), name
+    clocks = ("seconds", "drawing")
+    one, other = (
+        rows_of(folder / "history.csv") for folder in (trained, tmp_path / "fold0")
+    )
+    for row in one + other:
+        for clock in clocks:
+            del row[clock]
+    assert one == other
+
+
 # ---------------------------------------------------------------- configuration
 
 
