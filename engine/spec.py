@@ -19,7 +19,8 @@ def read_spec(spec: Any) -> tuple[Shape, list[Layer], losses.Loss]:
     """Return (input shape, layers in order, loss) of a model spec.
 
     Its `options` are filled in (engine.options). A layer's `inputs` are names of layers
-    that stand before it, "input", or -1 for the layer before, -2 for the one before that.
+    that stand before it, "input", or -1 for the layer before it, -2 for the next but
+    one before.
     Raises: SpecError naming the layer and its place, for anything unknown, missing or
     impossible.
     """
