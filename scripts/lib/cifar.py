@@ -23,17 +23,6 @@ SIDE, CHANNELS = 32, 3
 _BYTES = CHANNELS * SIDE * SIDE  # of an image: red, green and blue planes, row by row
 # The whole of CIFAR-100's training part has 155 MB.
 SIZE_LIMIT = 1_000_000_000
-# All that a pickled NumPy array of numbers names. `_codecs.encode` is how Python 3
-# writes bytes in the protocols that Python 2 knew; NumPy 2 has moved its functions.
-_ALLOWED = {
-    (f"numpy.{core}.{module}", name)
-    for core in ("core", "_core")
-    for module, name in (
-        ("multiarray", "_reconstruct"),
-        ("multiarray", "scalar"),
-        ("numeric", "_frombuffer"),
-    )
-} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
 
 
 class CifarError(ValueError):
@@ -52,16 +41,69 @@ class Batch:
     coarse: np.ndarray
 
 
+class _Dtype:
+    """What stands for a NumPy type in a pickle: its code alone."""
+
+    def __init__(self, code: Any, *_: Any):
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        """Ignore what else a type may say of itself."""
+
+
+class _Array:
+    """What stands for a NumPy array: bytes and a shape, of which one is made here.
+
+    NumPy's own classes are not handed to a pickle: they believe what it says of flags
+    and pointers.
+    """
+
+    def __init__(self, *_: Any):
+        self.value: np.ndarray | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, _, data = state
+        self.set(data, dtype, shape)
+
+    def set(self, data: Any, dtype: Any, shape: Any) -> None:
+        """Take bytes as an array of uint8; what is none stays None."""
+        is_bytes = isinstance(data, bytes | bytearray)
+        if is_bytes and isinstance(dtype, _Dtype) and dtype.code in ("u1", b"u1"):
+            self.value = np.frombuffer(bytes(data), np.uint8).reshape(shape)
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, _order: Any) -> _Array:
+    array = _Array()
+    array.set(data, dtype, shape)
+    return array
+
+
+def _encoded(text: str, _encoding: Any) -> bytes:
+    return text.encode("latin-1")
+
+
+# All that a pickled NumPy array of numbers names, and what is built instead. Python 3
+# writes bytes so in the protocols that Python 2 knew; NumPy 2 has moved its functions.
+_BUILT = {
+    f"numpy.{core}.{name}": built
+    for core in ("core", "_core")
+    for name, built in (
+        ("multiarray._reconstruct", _Array),
+        ("numeric._frombuffer", _from_buffer),
+    )
+} | {"numpy.ndarray": _Array, "numpy.dtype": _Dtype, "_codecs.encode": _encoded}
+
+
 class _Unpickler(pickle.Unpickler):
     """Builds arrays, lists, dicts, bytes, texts and numbers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
+        if f"{module}.{name}" not in _BUILT:
             raise CifarError(
                 f"it asks for {module}.{name}; only arrays, lists, dicts, bytes and "
                 "texts are read, for another name could run any program"
             )
-        return super().find_class(module, name)
+        return _BUILT[f"{module}.{name}"]
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
@@ -76,7 +118,10 @@ def read_pickle(path: Path) -> dict[str, Any]:
         content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         if not isinstance(content, dict):
             raise CifarError(f"it holds a {type(content).__name__}, expected a dict")
-        return {_text(key): value for key, value in content.items()}
+        return {
+            _text(key): value.value if isinstance(value, _Array) else value
+            for key, value in content.items()
+        }
     except CifarError as error:
         raise CifarError(f"{path}: no file of CIFAR-100 for Python: {error}") from None
     except FileNotFoundError:
