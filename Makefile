@@ -1,6 +1,8 @@
 # make run    set-up, then the main job on the data at hand (embedded if there is none)
 # make test   set-up, then all tests
 # make compare  set-up with PyTorch, ONNX and h5py; then the tests that compare with them
+# make reliability  set-up; then the tests that break things: kills, full disks, damaged
+#             files, a real SLURM if its packages are here
 # make lint   set-up, then ruff, snakefmt, snakemake --lint
 # make bench  set-up, then the measurements in tests/bench: about half an hour; beside
 #             PyTorch and Keras only after make .venv/compare
@@ -16,7 +18,7 @@ CORES ?= all
 SCALE ?=
 TESTS ?=
 
-.PHONY: run test compare lint bench setup clean
+.PHONY: run test compare reliability lint bench setup clean
 
 run: setup
 	.venv/bin/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -26,6 +28,9 @@ test: setup
 
 compare: .venv/compare
 	.venv/bin/python -m pytest -m compare $(TESTS)
+
+reliability: setup
+	.venv/bin/python -m pytest -m reliability $(or $(TESTS),tests/reliability)
 
 lint: setup
 	.venv/bin/ruff check .
