@@ -10,14 +10,16 @@ from collections.abc import Callable
 def run(main: Callable[[], None]) -> None:
     """Run `main`; an expected error ends with its text alone and exit status 1.
 
-    Expected are ValueError, OSError and the engine's own errors: bad input. Anything
-    else is a fault of the program and keeps its traceback.
+    What it reads is checked, what it writes gets sums: see scripts/lib/sums.py.
+    Expected are ValueError, OSError and the engine's own errors: bad input; and files
+    that were damaged. Anything else is a fault of the program and keeps its traceback.
     """
     from engine.errors import EngineError
+    from scripts.lib import sums
 
     try:
-        main()
-    except (ValueError, OSError, EngineError) as error:
+        sums.guarded(main)
+    except (ValueError, OSError, EngineError, sums.DamagedFile) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -201,6 +201,7 @@ def test_folds_that_leak_stop_the_run_before_any_training(project):
     fold["train"].append(names[0])
     # As if drawings had been dealt: the file alone is in order.
     folds.write_text(json.dumps({**document, "grouped_by": "drawing"}), "utf-8")
+    (folds.parent / ".sha256" / f"{folds.name}.sha256").unlink()
     run = "results/runs/ignet/depth2-age_months/by-child/seed0/fold1"
     result = project.run(*smoke, f"{run}/model.npz")
     assert result.code == 1
