@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class EngineError(Exception):
@@ -32,6 +36,27 @@ class CheckpointError(EngineError, ValueError):
 
 class PackageError(EngineError, ImportError):
     """A Python package that only some files or formats need is not installed."""
+
+
+def device_errors(function: Callable[..., T]) -> Callable[..., T]:
+    """Decorate what asks a device for something: its runtime's errors are DeviceError.
+
+    The runtime's classes are known by their module: it need not be installed.
+    """
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **named: Any) -> T:
+        try:
+            return function(*arguments, **named)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "pyopencl":
+                raise
+            raise DeviceError(
+                f"the OpenCL device failed: {error}; look what is there with python -m "
+                "engine devices, and run again, or on the device threads"
+            ) from error
+
+    return run
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from engine.backends.base import Array, Drawn
-from engine.errors import DeviceError, NumericsError
+from engine.errors import DeviceError, NumericsError, device_errors
 from engine.layers import Bound, Stage
 from engine.layers.fused import Activated, Step, fuse
 from engine.rooms import Lent, Rooms
@@ -26,10 +26,12 @@ def computing(function: Callable[..., T]) -> Callable[..., T]:
     """Decorate what runs stages.
 
     NaN and infinity are looked for and named (check_finite): NumPy need not warn of
-    them.  Raises: DeviceError where a stage finds no memory for its scratch arrays.
+    them.  Raises: DeviceError where a stage finds no memory for its scratch arrays, or
+    the device fails.
     """
 
     @functools.wraps(function)
+    @device_errors
     def run(*arguments: Any, **named: Any) -> T:
         try:
             with np.errstate(all="ignore"):

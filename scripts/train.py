@@ -14,9 +14,10 @@ from typing import Any
 import engine
 from engine import metrics
 from engine.training import checkpoint as checkpoints
-from scripts.lib import cli
+from scripts.lib import cli, provenance
 from scripts.lib.changing import transform
 from scripts.lib.files import write_csv, write_json
+from scripts.lib.locks import alone_in
 from scripts.lib.models import load_model
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Samples
@@ -38,8 +39,14 @@ def train(args: argparse.Namespace) -> None:
 
     A fold begins with weights of its own, or with those that the fold before ended
     with, as the protocol says. Each fold's checkpoint is kept until all are done: what
-    a stopped run had learned is not learned again.
+    a stopped run had learned is not learned again. A second process that is to learn
+    the same waits for the end of the first.
     """
+    with alone_in(args.folder, _say):
+        _train(args)
+
+
+def _train(args: argparse.Namespace) -> None:
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)
     device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
@@ -76,6 +83,7 @@ def _train_fold(
             samples, task["recipe"].get("augment", []), fold, trainer.seed
         ),
         measure=watch and watch.measure,
+        about=_about(task),
         **fit_settings(task),
     )
     folder = fold_folder(args.folder, fold)
@@ -146,6 +154,25 @@ def fit_settings(task: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _about(task: Mapping[str, Any]) -> str:
+    """Return what decides the bytes of a training beside what its trainer knows.
+
+    That is what changes its images in each pass, its score, and the code: what an older
+    version had learned is not gone on with.
+    """
+    return json.dumps(
+        [
+            task["task"],
+            task["recipe"].get("augment", []),
+            provenance.fingerprint("scripts.train"),
+        ]
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _checkpoint(args: argparse.Namespace, fold: int) -> Path:
     return fold_folder(args.folder, fold) / "checkpoint.npz"
 
@@ -165,7 +192,7 @@ def _fit(
             return trainer.fit(*data, checkpoint=checkpoint, **settings)
         except engine.CheckpointError as error:
             what = "going back" if older.exists() else "learning from the start"
-            print(f"{what}: {error}", file=sys.stderr, flush=True)
+            _say(f"{what}: {error}")
             checkpoint.unlink()
             if older.exists():
                 older.replace(checkpoint)
@@ -200,11 +227,9 @@ def _reporter(
             else f"accuracy {100 * score:.1f} %"
         )
         left = row["seconds"] * (passes - row["pass"])
-        print(
+        _say(
             f"{who} pass {row['pass']}/{passes}  loss {row['training_loss']:.4f}  "
-            f"validation {shown}  at most {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
+            f"validation {shown}  at most {left:.0f} s left"
         )
 
     return report

@@ -68,11 +68,13 @@ def remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def read(path: Path, identity: str) -> tuple[Progress, dict[str, np.ndarray]] | None:
+def read(
+    path: Path, identity: str, passes: int
+) -> tuple[Progress, dict[str, np.ndarray]] | None:
     """Return the checkpoint of `path`, or None where there is no such file.
 
-    Raises: CheckpointError if it is truncated, foreign, or of another training; the
-    file is left as it is.
+    Raises: CheckpointError if it is truncated, foreign, of another training, or has
+    more than `passes` passes behind it; the file is left as it is.
     """
     try:
         arrays = npz.read(path)
@@ -89,7 +91,12 @@ def read(path: Path, identity: str) -> tuple[Progress, dict[str, np.ndarray]] | 
     if progress.identity != identity:
         raise CheckpointError(
             f"{path}: this checkpoint belongs to another training (its data, network, "
-            "seed or settings differ); delete the file to begin anew"
+            "seed, settings or version differ); delete the file to begin anew"
+        )
+    if progress.passes_done > passes:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of at most {passes} passes, as many as are "
+            f"asked for, received one of {progress.passes_done}; {_advice(path)}"
         )
     return progress, arrays
 

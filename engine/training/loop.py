@@ -14,7 +14,7 @@ import numpy as np
 
 from engine import optimizers, random, schedules
 from engine.backends.base import Array, Drawn
-from engine.errors import InputError
+from engine.errors import InputError, device_errors
 from engine.network import Network
 from engine.plan import computing
 from engine.settings import is_integer
@@ -98,10 +98,12 @@ class Trainer:
         self.steps += 1
         return _Step(self.steps - 1, x, t, losses)
 
+    @device_errors
     def _finish(self, step: _Step) -> np.ndarray:
         """Return the losses of a step that was started; none but the next has been.
 
         Raises: NumericsError; the parameters, and `steps`, are then those before it.
+        DeviceError if the device fails.
         """
         losses = step.losses()
         if not np.isfinite(losses).all():
@@ -120,6 +122,7 @@ class Trainer:
         state.seed, state.step = self.seed, step
         state.learning_rate = rate * self.schedule(step)
 
+    @device_errors
     def fit(
         self,
         train: Data,
@@ -134,6 +137,7 @@ class Trainer:
         measure: Measure | None = None,
         score: Score | None = None,
         score_better: str = "lower",
+        about: str = "",
     ) -> History:
         """Learn `passes` passes over `train`; then the best pass's parameters stand.
 
@@ -154,7 +158,12 @@ class Trainer:
         as the pass left it; what it returns (JSON's kinds of values) joins the pass's
         row, also in the checkpoint. It must not change the network.
 
-        Raises: InputError, NumericsError, CheckpointError.
+        about: whatever else decides the bytes and no trainer can know, such as the
+        settings of `transform` or a version: a checkpoint of another `about` is
+        refused, and so is one that has gone further than `passes`.
+
+        Raises: InputError, NumericsError, CheckpointError; DeviceError if the device
+        fails: the checkpoint stays good.
         """
         x, t = self._checked(train)
         held_out = None if validation is None else self._checked(validation)
@@ -172,7 +181,7 @@ class Trainer:
         stopping = EarlyStopping(tolerance, score_better)
         run = _Run(self, x, t, held_out, stopping, score, transform, measure)
         if checkpoint is not None:
-            run.keep_in(Path(checkpoint), checkpoint_steps)
+            run.keep_in(Path(checkpoint), checkpoint_steps, about, passes)
         while run.passes_done < passes and not run.exhausted:
             row = run.one_pass()
             run.write()
@@ -230,6 +239,7 @@ class _Run:
         self.rows: list[dict] = []
         self.best_parameters: np.ndarray | None = None
         self.path: Path | None = None
+        self.about = ""
         self.every: int | None = None
 
     @property
@@ -332,11 +342,11 @@ class _Run:
         stopped = "tolerance" if self.exhausted else "passes"
         return History(self.rows, self.stopping.best_pass, stopped, last)
 
-    def keep_in(self, path: Path, every: int | None) -> None:
+    def keep_in(self, path: Path, every: int | None, about: str, passes: int) -> None:
         """Take up what `path` holds, if it is there; from now on write to it."""
-        self.path, self.every = path, every
+        self.path, self.every, self.about = path, every, about
         self._identity()  # of the network as it is before the first step
-        found = checkpoints.read(path, self._identity())
+        found = checkpoints.read(path, self._identity(), passes)
         if found is not None:
             self._resume(*found)
 
@@ -395,6 +405,7 @@ class _Run:
                 trainer.steps,
                 self.stopping.tolerance,
                 self.stopping.better,
+                self.about,
             ]
             h = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
             arrays = [self.x, self.t, *(self.held_out or ())]

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
+
+_FULL = "make space, then give the same command again: what is finished is kept"
+_CLOSED = "make it writable, or work elsewhere: snakemake --directory DIR"
+# What to do where the system refuses to write.
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "raise the limit (ulimit -f), then give the same command again: what "
+    "is finished is kept",
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+}
 
 
 def run(main: Callable[[], None]) -> None:
@@ -20,7 +34,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         sums.guarded(main)
     except (ValueError, OSError, EngineError, sums.DamagedFile) as error:
-        sys.exit(f"error: {error}")
+        advice = _ADVICE.get(getattr(error, "errno", None))
+        sys.exit(f"error: {error}" + (f"; {advice}" if advice else ""))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from scripts.lib.locks import is_still, lock
 
 CHUNK = 1 << 18  # bytes
 _CHECKSUM = re.compile(r"(md5):([0-9a-f]{32})|(sha256):([0-9a-f]{64})")
@@ -119,10 +120,15 @@ def part_of(path: Path, say: Callable[[str], None]) -> Iterator[tuple[BinaryIO, 
     while True:
         handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
         with open(handle, "r+b", buffering=0) as file:
-            if not _lock(file, part, say):
+            waiting = f"another process writes {part}; waiting for it"
+            without = (
+                f"{part}: this file system has no locks, so what comes is not kept for "
+                "another run"
+            )
+            if not lock(file, say, waiting=waiting, without=without):
                 break
             # While this one waited, the file may have been renamed or removed.
-            if _is_still(part, handle):
+            if is_still(part, handle):
                 yield file, part
                 return
     handle, name = tempfile.mkstemp(prefix=f"{part.name}-", dir=part.parent)
@@ -132,27 +138,3 @@ def part_of(path: Path, say: Callable[[str], None]) -> Iterator[tuple[BinaryIO, 
             yield file, Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _is_still(path: Path, handle: int) -> bool:
-    """Return whether a path is the file that was opened there."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(file: BinaryIO, path: Path, say: Callable[[str], None]) -> bool:
-    """Lock a file, or return that it cannot be locked."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"another process writes {path}; waiting for it")
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as problem:
-        say(
-            f"{path}: this file system has no locks ({problem.strerror}), so what "
-            "comes is not kept for another run"
-        )
-        return False
-    return True

@@ -32,6 +32,7 @@ from engine.backends.opencl.fused import FusedPasses
 from engine.backends.opencl.program import Programs
 from engine.backends.opencl.transfer import Rows, Source, Transfer
 from engine.backends.opencl.tuning import Tuning
+from engine.errors import device_errors
 from engine.random import PURPOSES
 
 _CHUNK = 64
@@ -173,10 +174,12 @@ class OpenCL(FusedPasses, Backend):
         region = array.buffer.get_sub_region(4 * offset, size)
         return FlatArray(region, tuple(shape), array)
 
+    @device_errors
     def put_flat(self, array, values):
         host = np.ascontiguousarray(values, np.float32).reshape(array.shape)
         cl.enqueue_copy(self.queue, array.buffer, host)
 
+    @device_errors
     def get_flat(self, array):
         host = np.empty(array.shape, np.float32)
         cl.enqueue_copy(self.queue, host, array.buffer)

@@ -8,7 +8,7 @@ import os
 import pyopencl as cl
 
 from engine.backends.opencl.backend import OpenCL
-from engine.errors import DeviceError
+from engine.errors import DeviceError, device_errors
 
 # PoCL reads this once, when the platform is loaded, and then starts no more threads.
 _POCL_THREADS = "POCL_MAX_PTHREAD_COUNT"
@@ -31,15 +31,16 @@ def open_named(name: str, threads: int | None, *, tune: bool = True) -> OpenCL:
     the first device. `threads` limits a CPU device to that many of its compute units;
     tune: measure which tiles are the fastest, or read what was measured before.
 
-    Raises: DeviceError if nothing fits, or a CPU device cannot be limited.
+    Raises: DeviceError if nothing fits, the device does not answer, or a CPU device
+    cannot be limited.
     """
     if threads is not None and not _all.cache_info().currsize:
         os.environ.setdefault(_POCL_THREADS, str(threads))
     entries = _all()
     if not entries:
         raise DeviceError(
-            "no OpenCL platform was found; install pyopencl[pocl] for a CPU device, or "
-            "use the device threads"
+            f"device {name}: {_platforms()}; install pyopencl[pocl] for a CPU device, "
+            "or use one of those there are: threads, reference"
         )
     wanted = name.split(":")[1:]
     if len(wanted) > 2:
@@ -53,7 +54,12 @@ def open_named(name: str, threads: int | None, *, tune: bool = True) -> OpenCL:
     if not wanted:
         fitting.sort(key=lambda entry: not entry[2].type & cl.device_type.GPU)
     p, d, device = fitting[0]
-    return OpenCL(_limited(device, threads), f"opencl:{p}:{d}", tune=tune)
+    return _opened(_limited(device, threads), f"opencl:{p}:{d}", tune)
+
+
+@device_errors
+def _opened(device: cl.Device, id: str, tune: bool) -> OpenCL:
+    return OpenCL(device, id, tune=tune)
 
 
 def _limited(device: cl.Device, threads: int | None) -> cl.Device:
@@ -88,6 +94,15 @@ def _all() -> list[tuple[int, int, cl.Device]]:
             continue
         found += [(p, d, device) for d, device in enumerate(devices)]
     return found
+
+
+def _platforms() -> str:
+    """Return why there is no device, in words."""
+    try:
+        names = [platform.name.strip() for platform in cl.get_platforms()]
+    except cl.Error as error:
+        return f"no OpenCL platform was found ({error})"
+    return f"no OpenCL device was found (platforms: {', '.join(names) or 'none'})"
 
 
 def _fits(entry: tuple[int, int, cl.Device], wanted: list[str]) -> bool:

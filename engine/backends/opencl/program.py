@@ -63,5 +63,6 @@ class Programs:
             except cl.Error as error:
                 raise DeviceError(
                     f"the kernels {', '.join(files)} do not compile on "
-                    f"{self._context.devices[0].name} with {' '.join(options)}: {error}"
+                    f"{self._context.devices[0].name} with {' '.join(options)}; the "
+                    f"device threads needs no compiler. It says: {error}"
                 ) from None
