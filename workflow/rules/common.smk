@@ -81,6 +81,16 @@ def code(*steps):
     return provenance.fingerprint(*(f"scripts.{step}" for step in steps))
 
 
+def wildcards_of(wildcards):
+    """A param of every cached rule: by its wildcards alone --cache tells nothing apart."""
+    return dict(wildcards.items())
+
+
+def numbered(files):
+    """Outputs with a name each, as --cache asks for."""
+    return {f"file{number}": file for number, file in enumerate(files)}
+
+
 def folder_of(wildcards):
     """Where a data set's drawings lie."""
     folder = STUDY.folders[wildcards.dataset]

@@ -11,12 +11,13 @@ for name in sorted(STUDY.downloaded):
         name:
             f"download_{name.replace('-', '_')}"
         output:
-            files=[
+            **numbered(
                 f"{datasets.raw_folder(name)}/{file}"
                 for file in datasets.archive_files(STUDY.datasets[name])
-            ],
+            ),
         log:
             f"logs/download/{name}.log",
+        cache: True
         retries: 1
         # Nodes of a cluster often see no network.
         localrule: True
@@ -35,6 +36,7 @@ for name in sorted(STUDY.downloaded):
             " 2> >(tee {log:q} >&2)"
 
 
+# Not cached: what it says of a folder is soon said again.
 rule fetch_local:
     """Write down where a data set comes from that lies in a folder."""
     input:
@@ -63,13 +65,14 @@ for name in STUDY.generated:
         name:
             f"fetch_{name.replace('-', '_')}"
         output:
-            source=f"results/data/{name}/source.json",
-            drawings=[
-                f"results/data/{name}/raw/{file}"
+            **numbered(
+                f"{datasets.raw_folder(name)}/{file}"
                 for file in datasets.generated_files(STUDY.datasets[name])
-            ],
+            ),
+            source=f"results/data/{name}/source.json",
         log:
             f"logs/fetch/{name}.log",
+        cache: True
         params:
             code=code("fetch"),
             config=STUDY.part(
@@ -83,7 +86,7 @@ for name in STUDY.generated:
                 "embedded",
             ),
             name=name,
-            folder=lambda wc, output: str(Path(output.drawings[0]).parent),
+            folder=str(datasets.raw_folder(name)),
             stands_in=STUDY.stand_in_arguments(name),
         message:
             f"draw {name}"

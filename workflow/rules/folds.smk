@@ -11,7 +11,9 @@ rule folds:
         "results/data/{dataset}/folds/{protocol}.json",
     log:
         "logs/folds/{dataset}/{protocol}.log",
+    cache: True
     params:
+        wildcards=wildcards_of,
         code=code("folds"),
         config=dataset_part("stratify"),
         protocol=lambda wc: STUDY.dealing(wc.protocol),

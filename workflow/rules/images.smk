@@ -12,8 +12,10 @@ rule images:
         unreadable="results/data/{dataset}/unreadable.csv",
     log:
         "logs/images/{dataset}.log",
+    cache: True
     threads: 1
     params:
+        wildcards=wildcards_of,
         code=code("images"),
         braced=braced_of,
         config=dataset_part("title", "image"),
