@@ -85,6 +85,21 @@ class Study(Project):
         return path.read_text() if path.exists() else ""
 
 
+def copy_with_few_drawings(to: Path) -> Path:
+    """Copy the project; its embedded drawings are fewer, and sooner drawn."""
+    root = copy_project(to)
+    file = root / "config/datasets/embedded-drawings.yaml"
+    text = file.read_text()
+    for many, few in (
+        ("drawings: 338", "drawings: 60"),
+        ("children: 130", "children: 24"),
+    ):
+        assert many in text
+        text = text.replace(many, few)
+    file.write_text(text)
+    return root
+
+
 _STARTED: list[subprocess.Popen] = []
 
 

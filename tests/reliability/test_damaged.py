@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Project, copy_project
+from tests.workflow.conftest import Project
+
+from .conftest import copy_with_few_drawings
 
 pytestmark = pytest.mark.reliability
 DATA = "results/data/embedded-drawings"
@@ -27,7 +29,7 @@ PAIRS = {
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Project:
     """One scored training."""
-    root = copy_project(tmp_path_factory.mktemp("copy") / "ignetlab")
+    root = copy_with_few_drawings(tmp_path_factory.mktemp("copy") / "ignetlab")
     project = Project(root, tmp_path_factory.mktemp("damaged"))
     result = project.run(*SMOKE, TARGET)
     assert result.code == 0, result.output[-4000:]
