@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import engine
-from scripts.lib import cli
+from scripts.lib import cli, devices
 from scripts.lib.diagnosis import derivatives, freezeconnect, tuning, w2
 from scripts.lib.diagnosis.cases import Case, Files
 from scripts.lib.diagnosis.writing import about, data_notes, write
@@ -27,9 +26,7 @@ class Task:
         self.args, self.asked = args, json.loads(args.asked_json)
         self.settings: dict[str, Any] = self.asked["settings"]
         self.source = read_json(args.source)
-        self.device = engine.open_device(
-            args.device, threads=args.threads, tune=cli.tune()
-        )
+        self.device = devices.open_device(args.device, args.threads)
         folds = {Path(path).stem: path for path in args.folds}
         self.files = Files(args.augmented, args.labels, folds, args.models)
         self.seeds = self.settings.get("seeds", self.asked["seeds"])

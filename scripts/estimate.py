@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import engine
-from scripts.lib import cli
+from scripts.lib import cli, devices
 from scripts.lib.files import write_csv
 from scripts.lib.models import load_model
 from scripts.lib.samples import read_targets
@@ -40,7 +40,7 @@ def make_estimate(args: argparse.Namespace) -> None:
     of random numbers. steps: of all protocols, folds and seeds, if none stops early.
     """
     plan = json.loads(args.plan)
-    device = engine.open_device(args.device, threads=1, tune=cli.tune())
+    device = devices.open_device(args.device, 1)
     measured: dict[str, tuple[float, float]] = {}
     rows = []
     for run in plan:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import engine
-from scripts.lib import cli, scores
+from scripts.lib import cli, devices, scores
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Part, Samples
@@ -31,7 +31,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
+    device = devices.open_device(args.device, args.threads)
     for fold in range(len(samples.folds.folds)):
         folder = fold_folder(args.folder, fold)
         network = engine.load(folder / "model.npz", device=device)

@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import engine
 from engine.training.early_stopping import EarlyStopping
 from scripts.evaluate import write_scores
-from scripts.lib import cli, keras_checkpoint, packages
+from scripts.lib import cli, devices, keras_checkpoint, packages
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Part, Samples
@@ -40,7 +39,7 @@ def learn_beside(args: argparse.Namespace) -> None:
 
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
+    device = devices.open_device(args.device, args.threads)
     ours = EngineSide(args, task, samples, device)
     theirs = KerasSide(args, task, samples)
     for fold in range(len(samples.folds.folds)):

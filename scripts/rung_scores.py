@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import engine
-from scripts.lib import cli, statistics
+from scripts.lib import cli, devices, statistics
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Part, Samples
@@ -37,7 +37,7 @@ def score_rung(args: argparse.Namespace) -> None:
     task = json.loads(args.experiment_json)
     files = [args.augmented, args.test]
     samples = Samples(files, args.labels, args.folds, task)
-    device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
+    device = devices.open_device(args.device, args.threads)
     folder = fold_folder(args.folder, 0)
     scores: dict[str, Any] = {part: {} for part in PARTS}
     rows: dict[str, list[dict]] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import engine
 from engine import metrics
 from engine.training import checkpoint as checkpoints
-from scripts.lib import cli, provenance
+from scripts.lib import cli, devices, provenance
 from scripts.lib.changing import transform
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.locks import alone_in
@@ -49,7 +49,7 @@ def train(args: argparse.Namespace) -> None:
 def _train(args: argparse.Namespace) -> None:
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)
-    device = engine.open_device(args.device, threads=args.threads, tune=cli.tune())
+    device = devices.open_device(args.device, args.threads)
     carried = task["protocol"]["weights"] == "carried"
     before = None
     for fold in range(len(samples.folds.folds)):

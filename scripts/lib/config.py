@@ -104,7 +104,7 @@ def _typed(settings: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
     if "data_dir" in given and isinstance(typed["data_dir"], int | float):
         typed["data_dir"] = str(typed["data_dir"])
     words = {"true": True, "false": False}
-    for key in {"download", "tune"} & set(given):
+    for key in {"download", "share_gpu", "tune"} & set(given):
         typed[key] = words.get(str(typed[key]).lower(), typed[key])
     return typed
 

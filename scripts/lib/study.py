@@ -27,6 +27,8 @@ class Study:
         self.seeds: list[int] = settings["seeds"]
         self.device: str = settings["device"]
         self.tune: bool = settings["tune"]
+        self.gpus: int = settings["gpus_per_training"]
+        self.share_gpu: bool = settings["share_gpu"]
         self.experiments = {n: configs.experiments[n] for n in settings["experiments"]}
         self.datasets = configs.datasets
         self.augmentations = configs.augmentations

@@ -15,7 +15,8 @@ rule audit:
         "logs/audit/{dataset}/{augmentation}/{protocol}.log",
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),  # 225 at `demo`
+        runtime=minutes(5, 10, 10, 60),
     params:
         code=code("audit"),
         protocol=lambda wc: STUDY.part(

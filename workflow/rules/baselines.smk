@@ -13,6 +13,9 @@ rule baselines:
     log:
         "logs/baselines/{dataset}/{augmentation}/{protocol}/{task}-{target}.log",
     threads: 1
+    resources:
+        mem_mb=megabytes(1500),  # 360 at `demo`
+        runtime=minutes(5, 10, 10, 60),
     params:
         code=code("baselines"),
         protocol=lambda wc: STUDY.part("protocols", wc.protocol, "labels", "reported"),

@@ -43,8 +43,14 @@ try:
     )
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-# No param of the rules: no result depends on it, so another choice must rerun nothing.
-os.environ.update(IGNETLAB_TUNE="1" if STUDY.tune else "0")
+# No params of the rules: no result depends on them, so another choice reruns nothing.
+os.environ.update(
+    IGNETLAB_TUNE="1" if STUDY.tune else "0",
+    IGNETLAB_SHARE_GPU="1" if STUDY.share_gpu else "0",
+)
+# Without --cache Snakemake would say of each such rule, at every start, that it can be
+# cached.
+CACHED = workflow.workflow_settings.cache is not None
 # All folds of one variant under one protocol; below it fold0/, fold1/, ...
 RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}"
 # Parts of the step `diagnostics`, and what each makes below results/.
@@ -79,6 +85,17 @@ def dataset_part(*keys):
 def code(*steps):
     """The fingerprint of the code that these steps run: a change of it reruns them."""
     return provenance.fingerprint(*(f"scripts.{step}" for step in steps))
+
+
+def megabytes(number):
+    """A resource: memory; twice of it at the second attempt, and so on."""
+    return lambda wildcards, attempt: number * attempt
+
+
+def minutes(smoke, demo, short, paper):
+    """The resource `runtime`: the longest job of a rule at each scale, with room."""
+    number = dict(smoke=smoke, demo=demo, short=short, paper=paper)[STUDY.scale]
+    return lambda wildcards, attempt: number * attempt
 
 
 def wildcards_of(wildcards):

@@ -27,7 +27,8 @@ rule time_convolutions:
     # All cores, so that nothing runs beside what is timed; it uses one.
     threads: workflow.cores
     resources:
-        mem_mb=2500,
+        mem_mb=megabytes(2500),
+        runtime=minutes(5, 10, 30, 30),
     params:
         code=code("conv_study"),
         asked=lambda wc: convolutions.asked(STUDY, wc.experiment),

@@ -24,7 +24,9 @@ rule derivatives:
         "logs/diagnostics/derivatives.log",
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),  # 900 at `demo`
+        runtime=minutes(5, 10, 10, 120),
+        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "derivatives"),
@@ -57,7 +59,9 @@ rule tuning:
         "logs/diagnostics/tuning.log",
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),  # 900 at `demo`
+        runtime=minutes(5, 10, 10, 120),
+        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "tuning"),
@@ -90,7 +94,9 @@ rule w2:
         "logs/diagnostics/w2.log",
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),  # 900 at `demo`
+        runtime=minutes(5, 10, 10, 120),
+        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "w2"),
@@ -124,7 +130,9 @@ rule freezeconnect:
     # All cores, so that nothing runs beside what is timed; it uses one.
     threads: workflow.cores
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),  # 900 at `demo`
+        runtime=minutes(5, 10, 10, 120),
+        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "freezeconnect"),

@@ -21,6 +21,10 @@ for folds in STUDY.fold_counts:
         wildcard_constraints:
             protocol="|".join(STUDY.protocols_with(folds)),
         threads: 1
+        resources:
+            mem_mb=megabytes(3000),  # 1920 at `demo`: 256 drawings at a time
+            runtime=minutes(5, 10, 10, 30),
+            gpu=STUDY.gpus,
         params:
             code=code("evaluate"),
             task=task_of("reported"),

@@ -17,7 +17,7 @@ for name in sorted(STUDY.downloaded):
             ),
         log:
             f"logs/download/{name}.log",
-        cache: True
+        cache: CACHED
         retries: 1
         # Nodes of a cluster often see no network.
         localrule: True
@@ -72,7 +72,7 @@ for name in STUDY.generated:
             source=f"results/data/{name}/source.json",
         log:
             f"logs/fetch/{name}.log",
-        cache: True
+        cache: CACHED
         params:
             code=code("fetch"),
             config=STUDY.part(
@@ -86,7 +86,7 @@ for name in STUDY.generated:
                 "embedded",
             ),
             name=name,
-            folder=str(datasets.raw_folder(name)),
+            folder=lambda wc, output: str(Path(output.source).parent / "raw"),
             stands_in=STUDY.stand_in_arguments(name),
         message:
             f"draw {name}"

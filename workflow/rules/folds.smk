@@ -11,7 +11,7 @@ rule folds:
         "results/data/{dataset}/folds/{protocol}.json",
     log:
         "logs/folds/{dataset}/{protocol}.log",
-    cache: True
+    cache: CACHED
     params:
         wildcards=wildcards_of,
         code=code("folds"),

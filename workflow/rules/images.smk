@@ -12,7 +12,7 @@ rule images:
         unreadable="results/data/{dataset}/unreadable.csv",
     log:
         "logs/images/{dataset}.log",
-    cache: True
+    cache: CACHED
     threads: 1
     params:
         wildcards=wildcards_of,

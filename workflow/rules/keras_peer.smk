@@ -32,7 +32,8 @@ if STUDY.beside_keras:
                 protocol="|".join(STUDY.protocols_with(folds)),
             threads: workflow.cores
             resources:
-                mem_mb=3000,
+                mem_mb=megabytes(3000),
+                runtime=minutes(10, 30, 30, 480),
             params:
                 code=code("keras_peer"),
                 task=task_of("weights", "reported"),

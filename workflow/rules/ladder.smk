@@ -46,7 +46,10 @@ rule train_rung:
     # Hours of work that threads share well; the bytes do not depend on their number.
     threads: 8
     resources:
-        mem_mb=4000,
+        # At `demo` 1110 MB and 86 s of two cores; VGG-08 on all images 1370 MB.
+        mem_mb=megabytes(4000),
+        runtime=minutes(10, 15, 120, 960),
+        gpu=STUDY.gpus,
     params:
         code=code("train"),
         task=lambda wc: ladder.task(STUDY, wc.rung),
@@ -85,7 +88,9 @@ rule rung_scores:
         rung="|".join(RUNGS) or "none-is-chosen",
     threads: 8
     resources:
-        mem_mb=2500,
+        mem_mb=megabytes(2500),
+        runtime=minutes(5, 10, 20, 20),
+        gpu=STUDY.gpus,
     params:
         code=code("rung_scores"),
         task=lambda wc: ladder.task(STUDY, wc.rung),
@@ -118,7 +123,8 @@ rule near_duplicates:
         "logs/near_duplicates/{dataset}/{protocol}.log",
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5, 10, 30, 30),
     params:
         code=code("near_duplicates"),
         target=lambda wc: STUDY.datasets[wc.dataset]["stratify"],
