@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from engine.augment import pipeline
-from scripts.lib import cli, overlays
+from scripts.lib import cli, overlays, pictures
 from scripts.lib.files import write_npz
 from scripts.lib.splits import read_children, row_id
 
@@ -27,8 +27,7 @@ def make_copies(
     steps = pipeline.parse_steps(config["steps"], f"{recipe}: steps")
     copies = config["copies"][scale]
     seed = config["seed"] if seed is None else seed
-    with np.load(images, allow_pickle=False) as file:
-        pixels, names = file["images"], file["ids"].tolist()
+    pixels, names = pictures.read_images(images)
     children = read_children(labels)
     unknown = [name for name in names if name not in children]
     if unknown:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, plots
+from scripts.lib import cli, plots, tables
 from scripts.lib.diagnosis import figures
 
 DRAWN = {
@@ -22,8 +21,7 @@ def make_figure(part: str, table: Path, output: Path) -> None:
 
     Raises: ValueError for a table without rows.
     """
-    with open(table, encoding="utf-8", newline="") as file:
-        texts = list(csv.DictReader(file))
+    texts = tables.read(table)
     if not texts:
         raise ValueError(f"{table}: expected rows, received none; make the table anew")
     rows = [{key: _value(text) for key, text in row.items()} for row in texts]

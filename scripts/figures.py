@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, lookalike_sheet, pair_sheet, plots, runs, tables
+from engine.exchange import npz
+from scripts.lib import cli, lookalike_sheet, pair_sheet, pictures, plots, runs, tables
 from scripts.lib.files import read_json
 from scripts.lib.splits import read_children
 
@@ -30,8 +31,8 @@ def make_profiles(args: argparse.Namespace) -> None:
 def make_augmentation(args: argparse.Namespace) -> None:
     """Draw a few drawings with their copies beside them, as S0's Fig. 3."""
     experiment = json.loads(args.about_json)
-    with np.load(args.augmented, allow_pickle=False) as file:
-        images, parents = file["images"], file["parent"]
+    copies = pictures.read_rows(args.augmented, needed=("parent",))
+    images, parents = copies["images"], copies["parent"]
     names = list(dict.fromkeys(parents.tolist()))
     chosen = [
         names[i] for i in np.linspace(0, len(names) - 1, min(5, len(names))).astype(int)
@@ -43,8 +44,7 @@ def make_augmentation(args: argparse.Namespace) -> None:
 
 def make_duplicates(args: argparse.Namespace) -> None:
     """Draw the drawings that look most alike, in pairs."""
-    with np.load(args.images, allow_pickle=False) as file:
-        images, ids = file["images"], file["ids"].tolist()
+    images, ids = pictures.read_images(args.images)
     named = read_children(args.labels)
     children = [named[sample] for sample in ids]
     figure = pair_sheet.draw(images, ids, children, read_json(args.source))
@@ -53,8 +53,7 @@ def make_duplicates(args: argparse.Namespace) -> None:
 
 def make_near_duplicates(args: argparse.Namespace) -> None:
     """Draw test images beside the training images that they resemble."""
-    with np.load(args.pairs, allow_pickle=False) as file:
-        pairs = dict(file)
+    pairs = npz.read(args.pairs)
     found, source = read_json(args.found), read_json(args.source)
     figure = lookalike_sheet.draw(found, source, args.scale, pairs)
     plots.save(figure, args.output)
@@ -84,8 +83,8 @@ def make_noise(args: argparse.Namespace) -> None:
 def make_samples(args: argparse.Namespace) -> None:
     """Draw drawings of the test parts with their ages and those that are told."""
     about = json.loads(args.about_json)
-    with np.load(args.images, allow_pickle=False) as file:
-        images = dict(zip(file["ids"].tolist(), file["images"], strict=True))
+    drawings, ids = pictures.read_images(args.images)
+    images = dict(zip(ids, drawings, strict=True))
     named = {"id": about["variant"]}, {"id": about["protocol"], "k": about["k"]}
     told = {}
     for _, _, folder in runs.fold_folders(args.runs, about, *named, about["seeds"][:1]):

@@ -9,10 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.errors import nearest
-from scripts.lib import cli, datasets, overlays, splits
+from scripts.lib import cli, datasets, overlays, pictures, splits
 from scripts.lib.files import sha256_of, write_json
 from scripts.lib.samples import read_targets
 
@@ -80,8 +78,7 @@ def _read_samples(
     Raises: SplitError for an image without a label, or a drawing without a class.
     """
     values = read_targets(labels, [stratify])
-    with np.load(images, allow_pickle=False) as file:
-        samples = file["ids"].tolist()
+    samples = pictures.read_ids(images)
     unknown = [sample for sample in samples if sample not in values]
     if unknown:
         raise splits.SplitError(

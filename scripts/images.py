@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from scripts.lib import cifar, cli, datasets, splits
+from scripts.lib import cifar, cli, datasets, splits, tables
 from scripts.lib.files import write_csv, write_npz
 from scripts.lib.labels import REJECTED_LIMIT
 
@@ -113,8 +112,7 @@ def make_images(
         _gather(folder, labels, out, unreadable)
         return
     width, height = config["image"]["width"], config["image"]["height"]
-    with open(labels, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = tables.read(labels, ("sample", "file"))
     images = np.empty((len(rows), height, width), np.uint8)
     ids, refused = [], []
     for row in rows:

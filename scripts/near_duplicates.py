@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scripts.lib import cli, likeness, lookalikes, tables
+from scripts.lib import cli, likeness, lookalikes, pictures, tables
 from scripts.lib.files import write_csv, write_json, write_npz
 from scripts.lib.lookalikes import Closest, PictureError, Whitening
 
@@ -96,12 +96,11 @@ def find_near_duplicates(args: argparse.Namespace) -> None:
 def _read(
     path: Path, rows: Sequence[Mapping[str, str]], target: str, labels: Path
 ) -> Part:
-    with np.load(path, allow_pickle=False) as file:
-        images, ids = file["images"], file["ids"].tolist()
-    if images.ndim != 4 or images.dtype != np.uint8 or len(ids) != len(images):
+    images, ids = pictures.read_images(path)
+    if images.ndim != 4:
         raise PictureError(
-            f"{path}: expected uint8 images (n, channels, height, width) and n ids, "
-            f"received {images.dtype} {images.shape} and {len(ids)}; make it anew"
+            f"{path}: expected uint8 images (n, channels, height, width), received "
+            f"{images.dtype} {images.shape}; make it anew"
         )
     if not rows or target not in rows[0]:
         raise PictureError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, splits
+from scripts.lib import cli, pictures, splits
 from scripts.lib.files import write_npz
 
 
@@ -24,9 +24,8 @@ def make_parts(
     """
     dealt = splits.load_folds(folds, labels)
     (fold,) = dealt.folds
-    with np.load(images, allow_pickle=False) as file:
-        pixels, ids = file["images"], file["ids"]
-    place = {name: i for i, name in enumerate(ids.tolist())}
+    pixels, ids = pictures.read_images(images)
+    place = {name: i for i, name in enumerate(ids)}
     for path, wanted in ((learn, fold.train + fold.validation), (test, fold.test)):
         missing = [name for name in wanted if name not in place]
         if missing:
@@ -35,7 +34,7 @@ def make_parts(
                 f"{missing[0]!r}; make the folds anew"
             )
         rows = np.sort([place[name] for name in wanted])
-        write_npz(path, compressed=False, images=pixels[rows], ids=ids[rows])
+        write_npz(path, compressed=False, images=pixels[rows], ids=np.array(ids)[rows])
 
 
 def main() -> None:

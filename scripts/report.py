@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scripts.lib import cli, deviations
+from scripts.lib import tables as table_files
 from scripts.lib.files import write_text
 
 # A published value is reached if ours is as good, or closer than this many points.
@@ -25,14 +25,14 @@ def make_summary(
     """Write the report's opening page as reStructuredText."""
     lines = ["What was reproduced, and what was not", "=" * 37, ""]
     if xor is not None:
-        lines += _xor_lines(_read(xor))
+        lines += _xor_lines(table_files.read(xor))
     for path in claims:
-        lines += _claims_lines(path.stem, _read(path))
-    read = [_read(path) for path in tables]
+        lines += _claims_lines(path.stem, table_files.read(path))
+    read = [table_files.read(path) for path in tables]
     for path, rows in zip(tables, read, strict=True):
         lines += _experiment_lines(path.stem, rows)
     for path in ladders:
-        lines += _ladder_lines(path.stem, _read(path))
+        lines += _ladder_lines(path.stem, table_files.read(path))
     found = deviations.collect(Path(__file__).resolve().parents[1])
     if found:
         lines += _heading("Choices of ours where a document is silent")
@@ -195,11 +195,6 @@ def best_trivial(
 
 def _heading(text: str) -> list[str]:
     return [text, "-" * len(text), ""]
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def main() -> None:

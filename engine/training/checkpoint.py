@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,8 @@ def read(
         raise CheckpointError(f"{error}; {_advice(path)}") from None
     try:
         progress = Progress(**json.loads(str(arrays.pop(_META))))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        _check(progress)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: expected a checkpoint of this engine ({error!r}); {_advice(path)}"
         ) from None
@@ -99,6 +101,41 @@ def read(
             f"asked for, received one of {progress.passes_done}; {_advice(path)}"
         )
     return progress, arrays
+
+
+def check_sizes(
+    path: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
+) -> None:
+    """Refuse arrays that are not of the network under way.
+
+    arrays: as `read` gives them; sizes: how many numbers each must have; of `best`,
+    which is there after the first validation, only the size.
+    Raises: CheckpointError.
+    """
+    for name, size in sizes.items():
+        array = arrays.get(name)
+        if array is None and name == "best":
+            continue
+        told = "none" if array is None else f"{array.dtype} of shape {array.shape}"
+        if array is None or array.dtype.kind != "f" or array.shape != (size,):
+            raise CheckpointError(
+                f"{path}: {name}: expected {size:,} floating numbers, received {told}; "
+                f"{_advice(path)}"
+            )
+
+
+def _check(progress: Progress) -> None:
+    """Raise ValueError for a value of another type, or a count below zero."""
+    kinds = {"str": str, "int": int, "float": int | float, "list[dict]": list}
+    for field in fields(progress):
+        value = getattr(progress, field.name)
+        good = isinstance(value, kinds[field.type]) and not isinstance(value, bool)
+        if good and field.type == "int":
+            good = 0 <= value < 2**63
+        if good and field.type == "list[dict]":
+            good = all(isinstance(row, dict) for row in value)
+        if not good:
+            raise ValueError(f"{field.name}: expected {field.type}, received {value!r}")
 
 
 def _advice(path: Path) -> str:

@@ -376,6 +376,11 @@ class _Run:
     def _resume(
         self, progress: checkpoints.Progress, arrays: dict[str, np.ndarray]
     ) -> None:
+        size = self.backend.get_flat(self.network.flat).size
+        sizes = {"parameters": size, "best": size}
+        for name, array in self._state().items():
+            sizes[f"state.{name}"] = self.backend.get_flat(array).size
+        checkpoints.check_sizes(self.path, arrays, sizes)
         self.backend.put_flat(self.network.flat, arrays["parameters"])
         self.best_parameters = arrays.get("best")
         for name, array in self._state().items():

@@ -41,7 +41,8 @@ def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file.  Raises: ValueError naming the file."""
     try:
         return json.loads(Path(path).read_text("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    # ValueError: json's own, and a number of more digits than Python reads.
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, received: {error}") from None
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.errors import CheckpointError
+from engine.exchange import npz
 from scripts.lib.files import write_npz
 from scripts.lib.samples import Part
 
@@ -48,15 +48,14 @@ def read(
 ) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
     """Return what `write` wrote; None: nothing there, damaged, or another run's."""
     try:
-        # Opened here: of a damaged file np.load would leave its own open.
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            written, beside = file["about"].tolist()
-            if written != same:
-                return None
-            weights: dict[str, list[np.ndarray]] = {}
-            for name in file.files:
-                if name != "about":
-                    weights.setdefault(name.split(".")[0], []).append(file[name])
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        arrays = npz.read(path)
+        written, beside = arrays.pop("about").tolist()
+        about = json.loads(beside)
+    except (OSError, CheckpointError, KeyError, TypeError, ValueError, RecursionError):
         return None
-    return json.loads(beside), weights
+    if written != same:
+        return None
+    weights: dict[str, list[np.ndarray]] = {}
+    for name, array in arrays.items():
+        weights.setdefault(name.split(".")[0], []).append(array)
+    return about, weights

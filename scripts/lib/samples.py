@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.random import stream
+from scripts.lib import pictures, tables
 from scripts.lib.labels import AGE_COLUMNS
 from scripts.lib.splits import Folds, load_folds, part_rows
 
@@ -168,21 +168,8 @@ class Samples:
 
 
 def _read_rows(files: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Return images, ids, copy, parent, child of all rows of some files.
-
-    Where nothing was enlarged every row is a picture itself, with no child beside it.
-    """
-    parts = []
-    for path in files:
-        with np.load(path, allow_pickle=False) as file:
-            own = {"images": file["images"], "ids": file["ids"]}
-            missing = {
-                "copy": np.zeros(len(own["ids"]), np.int64),
-                "parent": own["ids"],
-                "child": own["ids"],
-            }
-            own |= {key: file.get(key, value) for key, value in missing.items()}
-        parts.append(own)
+    """Return images, ids, copy, parent, child of all rows of some files."""
+    parts = [pictures.read_rows(path) for path in files]
     if len(parts) == 1:
         return parts[0]
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -193,20 +180,25 @@ def read_targets(labels: Path, factors: Sequence[str]) -> dict[str, tuple]:
 
     Raises: SampleError if the labels do not record a factor.
     """
-    with open(labels, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [f for f in factors if f not in (reader.fieldnames or ())]
-        if missing:
-            raise SampleError(
-                f"{labels}: the target's factors {', '.join(missing)} are not "
-                f"recorded; recorded are {', '.join(reader.fieldnames or ())}"
-            )
-        return {
-            row["sample"]: tuple(
-                int(row[f]) if f in AGE_COLUMNS else row[f] for f in factors
-            )
-            for row in reader
-        }
+    columns, rows = tables.read_with_columns(labels, ("sample",))
+    missing = [f for f in factors if f not in columns]
+    if missing:
+        raise SampleError(
+            f"{labels}: the target's factors {', '.join(missing)} are not "
+            f"recorded; recorded are {', '.join(columns)}"
+        )
+    return {
+        row["sample"]: tuple(
+            _age(row[f], labels) if f in AGE_COLUMNS else row[f] for f in factors
+        )
+        for row in rows
+    }
+
+
+def _age(text: str, labels: Path) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise SampleError(f"{labels}: an age: expected an integer, received {text!r}")
+    return int(text)
 
 
 def _shuffled(targets: dict[str, tuple]) -> dict[str, tuple]:

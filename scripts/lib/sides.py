@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scripts.lib import pictures
 from scripts.lib.splits import Folds, part_rows
 
 SCORED_PARTS = ("validation", "test")
@@ -44,9 +45,9 @@ class Side:
 
 def read_rows(augmented: Path) -> Rows:
     """Read an augmented set (see scripts.augment)."""
-    with np.load(augmented, allow_pickle=False) as file:
-        images, copies = file["images"], file["copy"]
-        ids, parents, names = (file[k].tolist() for k in ("ids", "parent", "child"))
+    rows = pictures.read_rows(augmented, needed=pictures.COPIES)
+    images, copies = rows["images"], rows["copy"]
+    ids, parents, names = (rows[k].tolist() for k in ("ids", "parent", "child"))
     return Rows(
         ids,
         parents,

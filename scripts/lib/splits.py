@@ -7,8 +7,6 @@ Source: S0 4.4.1 (stratified folds), EXPERIMENTS "Folds" and "Protocols".
 
 from __future__ import annotations
 
-import csv
-import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from engine.random import stream
-from scripts.lib.files import sha256_of
+from scripts.lib import tables
+from scripts.lib.files import read_json, sha256_of
 
 PARTS = ("train", "validation", "test")
 UNITS = ("row", "drawing", "child", "official")
@@ -252,18 +251,14 @@ def read_children(labels: str | Path) -> dict[str, str]:
     Raises: SplitError if a column is missing or a sample stands there twice.
     """
     children: dict[str, str] = {}
-    with Path(labels).open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if not row.get("sample") or not row.get("child"):
-                raise SplitError(
-                    f"{labels}: expected a sample and a child in each row, "
-                    f"received {row}"
-                )
-            if row["sample"] in children:
-                raise SplitError(
-                    f"{labels}: the sample {row['sample']!r} is twice there"
-                )
-            children[row["sample"]] = row["child"]
+    for row in tables.read(labels, ("sample", "child")):
+        if not row["sample"] or not row["child"]:
+            raise SplitError(
+                f"{labels}: expected a sample and a child in each row, received {row}"
+            )
+        if row["sample"] in children:
+            raise SplitError(f"{labels}: the sample {row['sample']!r} is twice there")
+        children[row["sample"]] = row["child"]
     return children
 
 
@@ -318,15 +313,16 @@ def part_rows(
 
 def _read_folds(path: Path) -> Folds:
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = read_json(path)
         parts = [{name: tuple(f[name]) for name in PARTS} for f in document["folds"]]
         fields = {**document, "folds": tuple(Fold(**part) for part in parts)}
         folds = Folds(**fields)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise SplitError(
             f"{path}: not a folds file ({type(error).__name__}: {error}); make it anew "
             "with `python -m scripts.folds`"
         ) from error
+    _check_types(folds, path)
     units = {"row": ("row",), "drawing": ("drawing", "child")}
     if folds.grouped_by not in units.get(folds.unit, ()):
         raise SplitError(
@@ -340,6 +336,30 @@ def _read_folds(path: Path) -> Folds:
             f"'drawing', received {folds.copies!r} under {folds.unit!r}"
         )
     return folds
+
+
+def _check_types(folds: Folds, path: Path) -> None:
+    """Raise SplitError unless all is text that is to be, and no number is absurd."""
+    texts = ("dataset", "protocol", "unit", "grouped_by", "labels_sha256")
+    held = {name: getattr(folds, name) for name in texts}
+    parts = [getattr(fold, part) for fold in folds.folds for part in PARTS]
+    ids = [name for part in parts for name in part]
+    # All rows stand in each fold, so there are no more copies than ids.
+    copies, seed = folds.copies, folds.seed
+    most = len(ids) // max(len(folds.folds), 1)
+    counted = copies is None or (type(copies) is int and 0 < copies <= most)
+    if (
+        not all(isinstance(value, str) for value in (*held.values(), *ids))
+        or type(seed) is not int
+        or not counted
+        or not folds.folds
+    ):
+        raise SplitError(
+            f"{path}: not a folds file: expected texts, ids, an integer seed and a "
+            f"number of copies up to {most}, received {held}, seed {seed!r}, copies "
+            f"{copies!r}, {len(parts)} parts; make it anew with "
+            "`python -m scripts.folds`"
+        )
 
 
 def _check_request(folds: int, validation: float) -> None:

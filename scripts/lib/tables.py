@@ -28,6 +28,10 @@ _LATEX = {
 }
 
 
+class TableError(ValueError):
+    """A table's file that is not as `write_csv` writes it."""
+
+
 def write_texts(
     csv_path: Path,
     title: str,
@@ -41,10 +45,41 @@ def write_texts(
     write_text(csv_path.with_suffix(".tex"), latex(title, columns, rows, notes))
 
 
-def read(path: str | Path) -> list[dict[str, str]]:
-    """Return the rows of a table's CSV file; what is empty is an empty text."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def read(path: str | Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Return the rows of a table's CSV file; what is empty is an empty text.
+
+    columns: those that must be there.
+    Raises: TableError for a file that `write_csv` would not write; FileNotFoundError.
+    """
+    return read_with_columns(path, columns)[1]
+
+
+def read_with_columns(
+    path: str | Path, columns: Sequence[str] = ()
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Return (names of the columns, rows).  As `read`."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(
+            f"{path}: expected a CSV file in UTF-8, received: {error}; make it anew"
+        ) from None
+    missing = [name for name in columns if name not in header]
+    if missing or len(set(header)) < len(header):
+        raise TableError(
+            f"{path}: expected columns that differ, among them {', '.join(columns)}, "
+            f"received {', '.join(header) or 'none'}; make it anew"
+        )
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise TableError(
+                f"{path}: row {number}: expected {len(header)} fields, received "
+                f"{len(row)}; make it anew"
+            )
+    return header, [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def about_data(source: Mapping[str, Any], what: str = "drawings") -> str:
