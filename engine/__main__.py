@@ -43,21 +43,22 @@ def devices_text() -> str:
 def summarise(path: Path) -> str:
     """Return the summary of the model spec in `path`.
 
-    Raises: SpecError naming the file for a spec that cannot be read or built; OSError.
+    Raises: SpecError naming the file for a spec that cannot be read or built,
+    DeviceError for one that does not fit into memory; OSError.
     """
     try:
         network = engine.Network.from_spec(_read(path), device="reference")
-    except engine.SpecError as error:
-        raise engine.SpecError(f"{path}: {error}") from None
+    except (engine.SpecError, engine.DeviceError) as error:
+        raise type(error)(f"{path}: {error}") from None
     return network.summary()
 
 
 def _read(path: Path) -> Any:
-    import yaml  # only this command needs it
+    from engine import plain_data  # only this command needs PyYAML
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return plain_data.read(path)
+    except ValueError as error:
         raise engine.SpecError(f"expected YAML or JSON: {error}") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +14,24 @@ import numpy as np
 from engine import exchange
 from engine.backends.base import Array, Backend
 from engine.devices import open_device
-from engine.errors import InputError, nearest
+from engine.errors import DeviceError, InputError, nearest
 from engine.layers import Layer, Parameter
 from engine.plan import Plan, computing
 from engine.spec import read_spec
 
 T = TypeVar("T")
 _KEPT_PLANS = 6
+
+
+def _drawn(name: str, parameter: Parameter, seed: int, layer: Layer) -> np.ndarray:
+    """Return a parameter's initial values.  Raises: DeviceError without memory."""
+    try:
+        return parameter.initial(seed, layer.index)
+    except MemoryError as error:
+        raise DeviceError(
+            f"{name}: no memory to draw initial values of shape {parameter.shape} "
+            f"({error}); use a smaller network"
+        ) from None
 
 
 class Network:
@@ -49,7 +61,7 @@ class Network:
         values = self._checked(parameters)
         for name, (_, layer, parameter) in self._slots.items():
             if name not in values:
-                values[name] = parameter.initial(seed, layer.index)
+                values[name] = _drawn(name, parameter, seed, layer)
             backend.put_flat(self._part(self.flat, name), values.pop(name))
 
     @classmethod
@@ -91,7 +103,7 @@ class Network:
         placed.sort(key=lambda each: (each[1].rate, not each[1].is_weight))
         for layer, p in placed:
             self._slots[f"{layer.name}.{p.name}"] = (offset, layer, p)
-            offset += -(-int(np.prod(p.shape)) // step) * step
+            offset += -(-math.prod(p.shape) // step) * step
         return offset
 
     def runs(self, treatment: Callable[[Parameter], T]) -> list[tuple[T, int, int]]:
@@ -280,9 +292,9 @@ class Network:
         totals = [0, 0, 0]
         for layer in self.layers:
             numbers = (
-                sum(int(np.prod(p.shape)) for p in layer.parameters),
+                sum(math.prod(p.shape) for p in layer.parameters),
                 layer.multiply_adds(),
-                4 * int(np.prod(layer.out_shape)),
+                4 * math.prod(layer.out_shape),
             )
             totals = [a + b for a, b in zip(totals, numbers, strict=True)]
             shape = "×".join(map(str, layer.out_shape))

@@ -55,7 +55,7 @@ def _is_there(entry: Any, values: Mapping[str, Any]) -> bool:
 
 
 def _value(name: Any, values: Mapping[str, Any]) -> Any:
-    if name not in values:
+    if not isinstance(name, str) or name not in values:
         raise SpecError(f"layers: {_unknown(name, values)}")
     return values[name]
 

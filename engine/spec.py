@@ -12,6 +12,8 @@ from engine.layers import LAYERS, Layer, Shape
 from engine.options import fill
 
 _KEYS = ("input", "layers", "loss")
+# A `repeat` of a few letters could ask for any number.
+_MOST = 5000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -85,6 +87,8 @@ class _Builder:
             # Inside a repeat a layer is known by its own name, outside by both.
             full = self._name(kind, name, suffix, here)
             shapes = [self.shapes[i] for i in sources]
+            if len(self.layers) == _MOST:
+                raise SpecError(f"{here}: expected at most {_MOST:,} layers in all")
             layer = LAYERS[kind](full, value, shapes, f"{here} {kind} ({full})")
             layer.sources, layer.index = sources, len(self.layers)
             self.shapes[layer.index] = layer.out_shape

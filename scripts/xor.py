@@ -11,11 +11,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 import engine
 from scripts.lib import cli, tables
 from scripts.lib.files import write_csv
+from scripts.lib.schema import read_yaml
 
 RATE, STEPS, EVERY = 0.002, 2001, 100
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
@@ -26,7 +26,7 @@ WEIGHT_COLUMNS = ("parameter", "row", "column", "value")
 
 def learn_xor(model: Path) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Return the printed rows and the final weights, (inputs, outputs) as in S2."""
-    spec = yaml.safe_load(model.read_text("utf-8"))
+    spec = read_yaml(model, str(model))
     network = engine.Network.from_spec(spec, device="reference")
     # S2 draws with NumPy's old generator; only so are the digits the document's.
     draw = np.random.RandomState(2)

@@ -89,11 +89,15 @@ class PoolGeometry:
 
     def _places(self, axis: int, size: int, outs: int, with_padding: bool):
         begins = np.arange(outs) * self.stride[axis] - self.padding[axis]
-        elements = np.arange(self.size[axis]) * self.dilation[axis]
-        places = begins[:, None] + elements
         low = -self.padding[axis] if with_padding else 0
         high = size + (self.padding_end[axis] if with_padding else 0)
-        return ((places >= low) & (places < high)).sum(axis=1)
+        # Element e of a window lies at begin + e d: before a bound are those with
+        # e < (bound - begin) / d.
+        before_low, before_high = (
+            np.clip(-((begins - bound) // self.dilation[axis]), 0, self.size[axis])
+            for bound in (low, high)
+        )
+        return before_high - before_low
 
     def divisors(self) -> np.ndarray:
         """Return by what each window's sum is divided for its mean, (H', W')."""

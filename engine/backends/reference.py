@@ -69,7 +69,7 @@ class Reference(Backend):
         return self._zeros((size,))
 
     def part(self, array, offset, shape):
-        return array[offset : offset + int(np.prod(shape))].reshape(shape)
+        return array[offset : offset + math.prod(shape)].reshape(shape)
 
     def put_flat(self, array, values):
         array[...] = np.asarray(values).reshape(array.shape)

@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,8 @@ from engine.exchange import npz
 # What h5py and zipfile raise for bytes that are none of theirs.
 _UNREADABLE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError,
-    NotImplementedError, MemoryError, zipfile.BadZipFile,
+    NotImplementedError, MemoryError, EOFError, zipfile.BadZipFile, zlib.error,
+    struct.error,
 )  # fmt: skip
 
 
@@ -66,6 +69,7 @@ def read(path: Path) -> list[StoredLayer]:
     h5py = _h5py(path)
     try:
         with path.open("rb") as file, h5py.File(_weights_file(path, file)) as root:
+            root.visititems(_Check(path))
             return list(_layers(root))
     except (FileNotFoundError, CheckpointError):
         raise
@@ -92,7 +96,30 @@ def _weights_file(path: Path, file: Any) -> Any:
     if path.suffix != ".keras":
         return file
     with zipfile.ZipFile(file) as archive:
-        return io.BytesIO(archive.read("model.weights.h5"))
+        member = archive.getinfo("model.weights.h5")
+        npz.check_unpacked(path, member.file_size)
+        return io.BytesIO(archive.read(member))
+
+
+class _Check:
+    """Looks at each array of a file before any of them is read.
+
+    Raises: CheckpointError for more bytes than the file can hold, and for numbers that
+    lie in another file, which might be any file.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.unpacked = path, 0
+
+    def __call__(self, name: str, item: Any) -> None:
+        if not hasattr(item, "nbytes"):
+            return
+        if item.external or item.is_virtual:
+            raise CheckpointError(
+                f"{self.path}: {name} is kept in another file, which is not read"
+            )
+        self.unpacked += item.nbytes
+        npz.check_unpacked(self.path, self.unpacked)
 
 
 def _layers(root: Any) -> Iterator[StoredLayer]:
@@ -104,7 +131,15 @@ def _layers(root: Any) -> Iterator[StoredLayer]:
     if not names:
         raise ValueError("neither a group /layers nor an attribute layer_names")
     for name in names:
-        yield from _listed(name, group[name])
+        yield from _listed(name, _within(group, name))
+
+
+def _within(group: Any, name: str) -> Any:
+    """Return what has a name, if it lies in this file and not behind a link."""
+    found = group[name]
+    if found.file.id != group.file.id or not found.name.startswith(group.name):
+        raise ValueError(f"{name!r} leads out of {group.name!r}")
+    return found
 
 
 def _texts(group: Any, key: str) -> list[str]:
@@ -123,7 +158,8 @@ def _natural(name: str) -> tuple[str, int]:
 
 def _listed(name: str, group: Any) -> list[StoredLayer]:
     """Return the layer of a legacy group; of a model within the model, its layers."""
-    arrays = {key: np.asarray(group[key]) for key in _texts(group, "weight_names")}
+    keys = _texts(group, "weight_names")
+    arrays = {key: np.asarray(_within(group, key)) for key in keys}
     layers = _grouped({key.removesuffix(":0"): a for key, a in arrays.items()})
     if len(layers) == 1:
         return [StoredLayer(name, layers[0].arrays)]
@@ -143,12 +179,13 @@ def _numbered(group: Any, place: str) -> Iterator[StoredLayer]:
     """Yield the layer of a Keras 3 group, and those of the groups within it."""
     variables = group.get("vars", ())
     if len(variables):
-        arrays = [np.asarray(variables[str(i)]) for i in range(len(variables))]
+        arrays = [np.asarray(_within(variables, str(i))) for i in range(len(variables))]
         name = str(variables.attrs.get("name", place))
         yield StoredLayer(name, _named(arrays), kind=re.sub(r"_\d+$", "", place))
     for key in sorted(group, key=_natural):
         if key not in ("vars", "seed_generator"):  # the latter: a dropout's own state
-            yield from _numbered(group[key], f"{place}/{key}" if place else key)
+            within = _within(group, key)
+            yield from _numbered(within, f"{place}/{key}" if place else key)
 
 
 def _named(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:

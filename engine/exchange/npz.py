@@ -33,7 +33,7 @@ _LAST_CHARACTER, _SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
 _CHUNK = 1 << 20
 # Deflate packs zeros a thousand to one. More than so many bytes that are packed closer
 # than so many to one are no data, but a file made to fill the memory.
-_HARMLESS, _RATIO = 1 << 26, 100
+_HARMLESS, _RATIO = 1 << 26, 100  # bytes; unpacked for each byte of the file
 # Booleans, integers, floats, texts.
 _HEADER = re.compile(
     r"\{'descr': '(?P<descr>\|b1|[|<>][iu]1|[<>][iu][248]|[<>]f[248]"
@@ -104,15 +104,20 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name!r} is packed by method {member.compress_type}")
         members[name] = member
-    unpacked = sum(member.file_size for member in members.values())
-    packed = path.stat().st_size
-    if unpacked > max(_HARMLESS, _RATIO * packed):
-        raise CheckpointError(
-            f"{path}: expected arrays of at most {max(_HARMLESS, _RATIO * packed):,} "
-            f"bytes in a file of {packed:,}, received {unpacked:,}; if they are meant "
-            "to be so, save them unpacked (numpy.savez)"
-        )
+    check_unpacked(path, sum(member.file_size for member in members.values()))
     return members
+
+
+def check_unpacked(path: Path, unpacked: int) -> None:
+    """Raise CheckpointError if a file would unpack to far more bytes than it has."""
+    packed = path.stat().st_size
+    most = max(_HARMLESS, _RATIO * packed)
+    if unpacked > most:
+        raise CheckpointError(
+            f"{path}: expected arrays of at most {most:,} bytes in a file of "
+            f"{packed:,}, received {unpacked:,}; if they are meant to be so, save them "
+            "without compression"
+        )
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

@@ -44,9 +44,10 @@ class _Pool(Layer):
                 f"the window {s['size']} (dilation {s['dilation']}) is larger than its "
                 f"padded input {(h + top + bottom, w + left + right)}"
             )
+        shape = self.sized((c, g.out_height, g.out_width))
         if not g.count_padding:
             self._check_windows()
-        return c, g.out_height, g.out_width
+        return shape
 
     def goes_through(self) -> bool:
         return True

@@ -149,7 +149,7 @@ def _read_kind(base: Path, kind: str, found: list[str]) -> dict[str, dict]:
         # What a file has from the one it extends is told of that one.
         above = raw[name].get("extends") if isinstance(raw.get(name), Mapping) else None
         for line in lines:
-            if line not in wrong.get(above, ()):
+            if not isinstance(above, str) or line not in wrong.get(above, ()):
                 text = line.removeprefix(": ")
                 named = text.startswith("config/")
                 found.append(text if named else f"{where}: {text}")

@@ -12,10 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from scripts.lib import cifar, embedded
 from scripts.lib.labels import IMAGE_SUFFIXES
+from scripts.lib.schema import read_yaml
 
 _KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
 # Kinds that are drawn by this project, into files as their official likes have them.
@@ -47,9 +46,9 @@ class Choice:
 def load(path: str | Path) -> dict[str, Any]:
     """Return the configuration of one data set.  Raises: DatasetError."""
     try:
-        config = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from None
+        config = read_yaml(Path(path), str(path))
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
     if not isinstance(config, dict):
         raise DatasetError(f"{path}: expected keys and values, received {config!r}")
     needed = [*_KEYS, *(["embedded"] if config.get("kind") in GENERATED else [])]

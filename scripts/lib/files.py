@@ -40,7 +40,11 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file.  Raises: ValueError naming the file."""
     try:
-        return json.loads(Path(path).read_text("utf-8"))
+        text = Path(path).read_text("utf-8")
+        value = json.loads(text)
+        if "\\ud" in text.lower():  # half a character, by an escape, is no text
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     # ValueError: json's own, and a number of more digits than Python reads.
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, received: {error}") from None

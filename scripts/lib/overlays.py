@@ -92,5 +92,10 @@ def variants(experiment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _joined(under: Mapping[str, Any], over: Mapping[str, Any] | None) -> dict[str, Any]:
     over = over or {}
-    both = {k: {**under[k], **over[k]} for k in _JOINED if k in under and k in over}
+    both = {
+        k: {**under[k], **over[k]}
+        for k in _JOINED
+        # What is none is left for the schema to refuse.
+        if isinstance(under.get(k), Mapping) and isinstance(over.get(k), Mapping)
+    }
     return {**under, **over, **both}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from engine import plain_data
 from engine.errors import nearest
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*)?\.?\d+[eE][-+]?\d+$"),
+    # Each digit can be read in one way alone: else a long number takes for ever.
+    re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9]+)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
 
@@ -81,8 +83,8 @@ def read_yaml(path: Path, where: str) -> Any:
     Raises: ValueError naming the file (`where`) and line.
     """
     try:
-        return yaml.load(path.read_text("utf-8"), _Loader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        return plain_data.read(path, _Loader)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{where}: expected YAML, received: {error}") from None
 
 

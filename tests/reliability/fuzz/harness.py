@@ -52,6 +52,12 @@ CASES = {
     "specs": 1500,
     "spec_files": 300,
     "recipes": 600,
+    "onnx": 700,
+    "hdf5": 400,
+    "images": 800,
+    "cifar": 600,
+    "archives": 600,
+    "members": 300,
 }
 done: dict[str, tuple[int, int, float]] = {}  # cases, refused, seconds
 
