@@ -3,6 +3,7 @@
 # make compare  set-up with PyTorch, ONNX and h5py; then the tests that compare with them
 # make reliability  set-up; then the tests that break things: kills, full disks, damaged
 #             files, a real SLURM if its packages are here
+# make fuzz   ten times as many damaged files as in make reliability, of a new seed
 # make lint   set-up, then ruff, snakefmt, snakemake --lint
 # make bench  set-up, then the measurements in tests/bench: about half an hour; beside
 #             PyTorch and Keras only after make .venv/compare
@@ -18,7 +19,7 @@ CORES ?= all
 SCALE ?=
 TESTS ?=
 
-.PHONY: run test compare reliability lint bench setup clean
+.PHONY: run test compare reliability fuzz lint bench setup clean
 
 run: setup
 	.venv/bin/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -31,6 +32,12 @@ compare: .venv/compare
 
 reliability: setup
 	.venv/bin/python -m pytest -m reliability $(or $(TESTS),tests/reliability)
+
+# A case that fails is kept in fuzz-failures/, and the message says how to run it again.
+fuzz: setup
+	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "fuzzing with FUZZ_SEED=$$seed"; \
+	  FUZZ_SEED=$$seed FUZZ_CASES=$${FUZZ_CASES:-10} .venv/bin/python -m pytest \
+	  -m reliability $(or $(TESTS),tests/reliability/fuzz)
 
 lint: setup
 	.venv/bin/ruff check .

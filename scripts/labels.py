@@ -28,6 +28,9 @@ def make_labels(config_path: Path, folder: Path, out: Path, rejected: Path) -> N
         found = labels.from_names(files)
     for file in datasets.list_files(folder, labels.OTHER_SUFFIXES):
         found.reject(file, f"expected {' or '.join(labels.IMAGE_SUFFIXES)}")
+    known = (*labels.IMAGE_SUFFIXES, *labels.OTHER_SUFFIXES)
+    for file in datasets.list_unreadable_names(folder, known):
+        found.reject(file, "expected a name in UTF-8; rename it")
     labels.check(found, f"{config['title']} ({folder})")
     columns = ("sample", "file", "child", *found.factors, *labels.AGE_COLUMNS)
     write_csv(rejected, REJECTED_COLUMNS, found.rejected)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,16 @@ class _Unpickler(pickle.Unpickler):
         return _BUILT[f"{module}.{name}"]
 
 
+def _check_memo(data: bytes) -> None:
+    """Refuse a number in the reader's memory that no pickle of this length needs.
+
+    The reader would take room for all the numbers before it: 32 GB for six bytes.
+    """
+    for opcode, number, _ in pickletools.genops(data):
+        if opcode.name.endswith("PUT") and number > len(data):
+            raise CifarError(f"it numbers a value {number:,} in {len(data):,} bytes")
+
+
 def read_pickle(path: Path) -> dict[str, Any]:
     """Return the dict of a file, its keys as text.
 
@@ -115,7 +126,9 @@ def read_pickle(path: Path) -> dict[str, Any]:
         length = path.stat().st_size
         if length > SIZE_LIMIT:
             raise CifarError(f"{length:,} bytes, expected at most {SIZE_LIMIT:,}")
-        content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        data = path.read_bytes()
+        _check_memo(data)
+        content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
         if not isinstance(content, dict):
             raise CifarError(f"it holds a {type(content).__name__}, expected a dict")
         return {

@@ -208,9 +208,27 @@ def list_images(folder: Path, title: str) -> list[str]:
 
 
 def list_files(folder: Path, suffixes: Sequence[str]) -> list[str]:
-    """Return the files below `folder` that end so, in any case; relative, sorted."""
+    """Return the files below `folder` that end so, in any case; relative, sorted.
+
+    But for those of `list_unreadable_names`.
+    """
+    return [name for name in _names(folder, suffixes) if _shown(name) == name]
+
+
+def list_unreadable_names(folder: Path, suffixes: Sequence[str]) -> list[str]:
+    """Return, with escapes, the names that are no UTF-8: no table can hold them."""
+    names = ((name, _shown(name)) for name in _names(folder, suffixes))
+    return [shown for name, shown in names if shown != name]
+
+
+def _names(folder: Path, suffixes: Sequence[str]) -> list[str]:
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.suffix.lower() in suffixes and path.is_file()
     )
+
+
+def _shown(name: str) -> str:
+    """Return a name with escapes for bytes that are no text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -59,8 +59,14 @@ def write_csv(
     """
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    # A writer whose lines end in \n does not quote \r, and readers end a line there.
+    careful = csv.DictWriter(
+        buffer, columns, lineterminator="\n", quoting=csv.QUOTE_ALL
+    )
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        has_return = any("\r" in v for v in row.values() if isinstance(v, str))
+        (careful if has_return else writer).writerow(row)
     write_text(path, buffer.getvalue())
 
 

@@ -246,6 +246,8 @@ def _broken(record: Mapping[Any, Any]) -> str | None:
 
 def _relative(file: str, folder: Path, present: set[str]) -> str:
     """Return a listed path relative to the folder; it may begin with its name."""
+    if file in present:  # though it has blanks at its ends, or a backslash
+        return file
     path = PurePosixPath(file.strip().replace("\\", "/"))
     if str(path) not in present and path.parts[:1] == (folder.absolute().name,):
         path = PurePosixPath(*path.parts[1:])

@@ -132,7 +132,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else " ".join(str(value).splitlines())
 
 
 def _escape(text: str) -> str:
