@@ -115,7 +115,7 @@ def test_checkpoints(saved, tmp_path):
             data = with_text(case.rng, data, "engine.checkpoint")
         else:
             data = damaged_npz(case.rng, data)
-        checkpoint.read(case.write("fit.npz", data), IDENTITY)
+        checkpoint.read(case.write("fit.npz", data), IDENTITY, 3)
 
     fuzz("checkpoints", tmp_path, attempt)
 

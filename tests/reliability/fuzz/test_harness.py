@@ -52,7 +52,7 @@ FINDS = {
     bare_error: "expected an error that names",
     slow: "of computing, expected at most 0.1",
     endless: "no end after 1 s",
-    large: "received _ArrayMemoryError",
+    large: "received MemoryError",
     warned: "received RuntimeWarning",
     wrong: "received KeyError",
 }
