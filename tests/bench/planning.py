@@ -1,13 +1,15 @@
-"""What it costs to find out what is to be done, before the first job.
+"""What it costs to find out what is to be done, and to start one job after the other.
 
 Prints medians over rounds in milliseconds: checking config/, the fingerprints of all
 steps as scripts/lib/provenance.py makes them, the same files read by Python's own
-parser, and a dry run as a whole.
+parser, and a dry run as a whole, with the number of its jobs. Then what a local job
+costs beside its own work: a run at scale smoke on one core, less what its steps took.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from pathlib import Path
 from scripts.lib import provenance
 from scripts.lib.config import load_configs
 from scripts.lib.schema import read_yaml
+from tests.reliability.counting import Counter
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 5
@@ -47,30 +50,54 @@ def parse_all() -> None:
             ast.parse(file.read_bytes())
 
 
-def dry_run() -> None:
+def snakemake(folder: Path, *arguments: str) -> tuple[int, float]:
+    """Return the jobs of a (dry) run in `folder`, and how many seconds it took."""
+    program = Path(sys.executable).parent / "snakemake"
+    command = [program, "-s", ROOT / "Snakefile", "--directory", folder, *arguments]
+    start = time.perf_counter()
+    done = subprocess.run([*map(str, command)], check=True, capture_output=True)
+    seconds = time.perf_counter() - start
+    found = re.search(r"^total +(\d+)$", (done.stdout + done.stderr).decode(), re.M)
+    return int(found[1]), seconds
+
+
+def dry_run() -> str:
     """Plan everything at scale paper in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(sys.executable).parent / "snakemake"
-        command = [program, "-n", "-s", ROOT / "Snakefile", "--directory", folder]
-        subprocess.run(
-            [*map(str, command), "--config", "scale=paper"],
-            check=True,
-            capture_output=True,
-        )
+        jobs, _ = snakemake(Path(folder), "-n", "--config", "scale=paper")
+    return f"of {jobs} jobs"
+
+
+def print_overhead() -> None:
+    """Run scale smoke on one core; its steps apart, what does a job take?"""
+    with tempfile.TemporaryDirectory() as name:
+        folder, smoke = Path(name).resolve(), ("--config", "scale=smoke")
+        jobs, planning = snakemake(folder, "-n", *smoke)
+        with Counter(folder) as counter:
+            _, seconds = snakemake(folder, "--cores", "1", *smoke)
+    steps = sum(job.wall for job in counter.jobs.values())
+    print(
+        f"a local job    {1000 * (seconds - planning - steps) / jobs:8.1f} ms beside "
+        f"its step: {jobs} jobs in {seconds:.1f} s, of which the steps {steps:.1f} s "
+        f"and planning {planning:.1f} s"
+    )
 
 
 def main() -> None:
-    """Measure the four in turn, round by round."""
-    seconds: dict[Callable[[], None], list[float]] = {
+    """Measure the four in turn, round by round; then a run."""
+    seconds: dict[Callable[[], str | None], list[float]] = {
         f: [] for f in (check_config, fingerprints, parse_all, dry_run)
     }
+    told: dict[Callable, str | None] = {}
     for _ in range(ROUNDS):
         for function, measured in seconds.items():
             start = time.perf_counter()
-            function()
+            told[function] = function()
             measured.append(time.perf_counter() - start)
     for function, measured in seconds.items():
-        print(f"{function.__name__:14s} {1000 * statistics.median(measured):8.1f} ms")
+        milliseconds = 1000 * statistics.median(measured)
+        print(f"{function.__name__:14s} {milliseconds:8.1f} ms {told[function] or ''}")
+    print_overhead()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""What the processes of a run are doing, looked at from outside while they run."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Job:
+    """The most that was seen of one process of a step."""
+
+    step: str
+    started: float
+    threads: int = 0
+    cpu: float = 0.0
+    wall: float = 0.0
+
+
+class Counter(threading.Thread):
+    """Looks a hundred times a second at the steps that run in a folder.  Needs: /proc.
+
+    A context manager: it looks from its begin to its end.
+    """
+
+    def __init__(self, work: Path):
+        super().__init__(daemon=True)
+        self.work, self.jobs = work, {}
+        self.ended = threading.Event()
+
+    def __enter__(self) -> Counter:
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.ended.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.01):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    self._look(process)
+                except (FileNotFoundError, ProcessLookupError, PermissionError):
+                    continue  # it has ended meanwhile
+
+    def _look(self, process: Path) -> None:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        steps = [w.decode() for w in words if w.startswith(b"scripts.")]
+        if not steps or (process / "cwd").readlink() != self.work:
+            return
+        now = time.monotonic()
+        job = self.jobs.setdefault(process.name, Job(steps[0].split(".")[1], now))
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        job.threads = max(job.threads, int(fields[17]))
+        job.cpu = (int(fields[11]) + int(fields[12])) / TICK
+        job.wall = now - job.started
