@@ -65,4 +65,5 @@ onsuccess:
 
 
 onerror:
+    note_what_is_out_of_date()
     print("Some jobs failed: their logs are below logs/; what is done is kept.")

@@ -108,14 +108,11 @@ def check_sizes(
 ) -> None:
     """Refuse arrays that are not of the network under way.
 
-    arrays: as `read` gives them; sizes: how many numbers each must have; of `best`,
-    which is there after the first validation, only the size.
+    arrays: as `read` gives them; sizes: how many numbers each must have.
     Raises: CheckpointError.
     """
     for name, size in sizes.items():
         array = arrays.get(name)
-        if array is None and name == "best":
-            continue
         told = "none" if array is None else f"{array.dtype} of shape {array.shape}"
         if array is None or array.dtype.kind != "f" or array.shape != (size,):
             raise CheckpointError(

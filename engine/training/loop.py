@@ -377,7 +377,9 @@ class _Run:
         self, progress: checkpoints.Progress, arrays: dict[str, np.ndarray]
     ) -> None:
         size = self.backend.get_flat(self.network.flat).size
-        sizes = {"parameters": size, "best": size}
+        sizes = {"parameters": size}
+        if "best" in arrays or (self.held_out is not None and progress.best_pass):
+            sizes["best"] = size
         for name, array in self._state().items():
             sizes[f"state.{name}"] = self.backend.get_flat(array).size
         checkpoints.check_sizes(self.path, arrays, sizes)

@@ -111,7 +111,8 @@ def nothing_outlives() -> Iterator[None]:
         process = _STARTED.pop()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.stdout.close()
+        process.wait()
 
 
 def started(command: list[str], **options) -> subprocess.Popen:

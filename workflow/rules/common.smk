@@ -432,6 +432,18 @@ def compared_files(wildcards):
     }
 
 
+def note_what_is_out_of_date():
+    """Mark what was to be made anew of files that a failed job has left no more.
+
+    Of a failed job Snakemake deletes the outputs, and notes its params and inputs as if
+    it had ended well. What was made of these outputs before is still there: the next
+    call would say that there is nothing to be done. Marked as incomplete it is made anew.
+    """
+    for job in workflow.dag.needrun_jobs():
+        if not all(Path(file).exists() for file in job.input):
+            workflow.persistence.started(job)
+
+
 def closing_lines():
     """What the user reads at the end of a run that went well."""
     found = [
