@@ -154,6 +154,7 @@ class Training:
 
     work: Path
     folder: Path
+    passes: int = PASSES
 
     @property
     def command(self) -> list[str]:
@@ -167,7 +168,7 @@ class Training:
             "recipe": {
                 "optimizer": {"momentum": {"learning_rate": 0.002}},
                 "batch_size": 32,
-                "passes": PASSES,
+                "passes": self.passes,
                 "tolerance": 1000,
                 "target_scale": 100,
             },
