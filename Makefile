@@ -4,6 +4,8 @@
 # make reliability  set-up; then the tests that break things: kills, full disks, damaged
 #             files, a real SLURM if its packages are here
 # make fuzz   ten times as many damaged files as in make reliability, of a new seed
+# make .venv/cluster  set-up with the plug-ins for SLURM, Kubernetes and S3; make vendor
+#             fetches all packages into vendor/, for a place without a network
 # make lint   set-up, then ruff, snakefmt, snakemake --lint
 # make bench  set-up, then the measurements in tests/bench: about half an hour; beside
 #             PyTorch and Keras only after make .venv/compare
@@ -18,6 +20,9 @@ endif
 CORES ?= all
 SCALE ?=
 TESTS ?=
+# Without a network from vendor/, if `make vendor` was called and it came along.
+PIP := --quiet --disable-pip-version-check --require-hashes \
+  $(if $(wildcard vendor),--no-index --find-links vendor)
 
 .PHONY: run test compare reliability fuzz lint bench setup clean
 
@@ -59,8 +64,7 @@ setup: .venv/complete
 	  '$(PYTHON) is ' + sys.version.split()[0]) if sys.version_info < (3, 11) else None"
 	@echo "set-up: a virtual environment in .venv, once, about a minute"
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --require-hashes --requirement requirements.lock
+	.venv/bin/python -m pip install $(PIP) --requirement requirements.lock
 	@touch $@
 
 # The other engines: nothing else needs them. PyTorch has no hash here, for its builds
@@ -70,6 +74,20 @@ setup: .venv/complete
 	  --require-hashes --requirement requirements-compare.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	@touch $@
+
+# What clusters and storage need: docs/cluster.md.
+.venv/cluster: .venv/complete requirements-cluster.lock
+	.venv/bin/python -m pip install $(PIP) --requirement requirements-cluster.lock
+	@touch $@
+
+# All packages for this Python and this kind of machine, with what builds those few that
+# have no wheel. Set-ups take them from there, against the same hashes.
+vendor: requirements.lock requirements-cluster.lock
+	@rm -rf $@.new
+	for wanted in "setuptools wheel" "--require-hashes --requirement requirements.lock" \
+	  "--require-hashes --requirement requirements-cluster.lock"; do $(PYTHON) -m pip \
+	  download --quiet --disable-pip-version-check --dest $@.new $$wanted || exit 1; done
+	@rm -rf $@ && mv $@.new $@
 
 clean:
 	rm -rf .venv .snakemake results/data results/runs results/tables results/figures \

@@ -1,0 +1,1 @@
+"""A throw-away SLURM of one machine: python -m tests.reliability.slurm start."""

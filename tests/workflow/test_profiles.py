@@ -1,0 +1,80 @@
+"""Profiles for clusters: they fit the rules, and repeat what they must."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from .conftest import ROOT
+
+CLUSTERS = ("slurm", "sbatch", "kubernetes")
+STATUS = ROOT / "profiles/sbatch/status.sh"
+
+
+def profile(name: str) -> dict:
+    return yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_a_cluster_s_profile_repeats_the_default_one(name):
+    ours = profile(name)
+    # How much there is on one machine says nothing about a cluster.
+    default = {k: v for k, v in profile("default").items() if k != "resources"}
+    assert default
+    assert {key: ours.get(key) for key in default} == default
+
+
+def test_groups_name_rules_that_there_are():
+    text = "".join(p.read_text("utf-8") for p in ROOT.glob("workflow/rules/*.smk"))
+    # Rules that are made in a loop have a number or a data set's id in their names.
+    named = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
+    made = re.findall(r'name:\n\s+f"(\w+?_)\{', text)
+    assert {"train_", "evaluate_", "fetch_"} <= set(made)
+    for rule in profile("slurm")["groups"]:
+        assert rule in named or rule.startswith(tuple(made)), rule
+
+
+def test_both_ways_to_slurm_send_the_same_groups():
+    keys = ("cores", "groups", "group-components", "resources", "set-resource-scopes")
+    one, other = profile("slurm"), profile("sbatch")
+    assert {key: one[key] for key in keys} == {key: other[key] for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("squeue", "sacct", "status"),
+    [
+        ("echo COMPLETED", "exit 1", "success"),
+        ("echo RUNNING", "exit 1", "running"),
+        ("echo PENDING", "exit 1", "running"),
+        ("echo NODE_FAIL", "exit 1", "failed"),
+        ("echo OUT_OF_MEMORY", "exit 1", "failed"),
+        ("echo TIMEOUT", "exit 1", "failed"),
+        # Forgotten by squeue, known to the accounting.
+        ("echo 'Invalid job id specified' >&2; exit 1", "echo COMPLETED", "success"),
+        (":", "echo 'CANCELLED by 0'", "failed"),
+        # Lost, or nobody can say.
+        (":", ":", "failed"),
+        (":", "echo 'Slurm accounting storage is disabled' >&2; exit 1", "failed"),
+        (":", "echo 'Connection refused' >&2; exit 1", "running"),
+        ("echo 'Unable to contact slurm controller' >&2; exit 1", ":", "running"),
+    ],
+)
+def test_status_of_a_job(tmp_path, squeue, sacct, status):
+    for name, text in (("squeue", squeue), ("sacct", sacct)):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", STATUS, "17"],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout == f"{status}\n"
