@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-TICK = os.sysconf("SC_CLK_TCK")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -20,17 +22,19 @@ class Job:
     threads: int = 0
     cpu: float = 0.0
     wall: float = 0.0
+    peak: int = 0  # kB of memory
 
 
 class Counter(threading.Thread):
     """Looks a hundred times a second at the steps that run in a folder.  Needs: /proc.
 
-    A context manager: it looks from its begin to its end.
+    A context manager: it looks from its begin to its end. whole: at Snakemake itself,
+    too.
     """
 
-    def __init__(self, work: Path):
+    def __init__(self, work: Path, *, whole: bool = False):
         super().__init__(daemon=True)
-        self.work, self.jobs = work, {}
+        self.work, self.whole, self.jobs = work, whole, {}
         self.ended = threading.Event()
 
     def __enter__(self) -> Counter:
@@ -52,11 +56,15 @@ class Counter(threading.Thread):
     def _look(self, process: Path) -> None:
         words = (process / "cmdline").read_bytes().split(b"\0")
         steps = [w.decode() for w in words if w.startswith(b"scripts.")]
+        if self.whole and words[1:] and words[1].endswith(b"/snakemake"):
+            steps = ["its.snakemake"]
         if not steps or (process / "cwd").readlink() != self.work:
             return
         now = time.monotonic()
         job = self.jobs.setdefault(process.name, Job(steps[0].split(".")[1], now))
         fields = (process / "stat").read_text().rpartition(")")[2].split()
         job.threads = max(job.threads, int(fields[17]))
-        job.cpu = (int(fields[11]) + int(fields[12])) / TICK
+        job.cpu = (int(fields[11]) + int(fields[12])) / _TICK
         job.wall = now - job.started
+        found = _PEAK.search((process / "status").read_text())
+        job.peak = max(job.peak, int(found[1]) if found else 0)
