@@ -8,6 +8,7 @@ memory. Its files are kept, and the failure says how to run it again.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import resource
@@ -55,7 +56,8 @@ CASES = {
     "names": 1500,
     "step_names": 60,
     "onnx": 700,
-    "hdf5": 300,
+    "hdf5": 250,
+    "hdf5_apart": 12,
     "images": 800,
     "cifar": 600,
     "archives": 600,
@@ -98,8 +100,9 @@ def fuzz(kind: str, folder: Path, attempt: Callable[[Case], Any]) -> None:
     """
     numbers = [int(ONLY)] if ONLY else range(max(round(CASES[kind] * TIMES), 1))
     found, refused, begin = [], 0, time.process_time()
-    with _limits():
+    with _limits(), _watching() as begins:
         for number in numbers:
+            begins(f"{kind}, case {number} of seed {SEED}")
             place = folder / kind
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
@@ -147,6 +150,33 @@ def _problem(case: Case, error: Exception) -> str | None:
     if not isinstance(error, OSError) and not _is_ours(frames[-1].filename):
         return f"expected an error raised by this project, not in {frames[-1].filename}"
     return None
+
+
+@contextmanager
+def _watching() -> Iterator[Callable[[str], None]]:
+    """Give a function that is told what begins, and ends this process if it hangs.
+
+    For a library that never comes back to Python no signal does; the file hang.txt then
+    says which case it was, and where.
+    """
+    KEPT.mkdir(parents=True, exist_ok=True)
+    path = KEPT / "hang.txt"
+    with open(path, "w") as file:
+
+        def begin(what: str) -> None:
+            file.seek(0)
+            file.truncate()
+            file.write(f"{what}\n")
+            file.flush()
+            faulthandler.dump_traceback_later(4 * HANG, exit=True, file=file)
+
+        try:
+            yield begin
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    path.unlink()
+    if not any(KEPT.iterdir()):
+        KEPT.rmdir()
 
 
 def _is_ours(filename: str) -> bool:
