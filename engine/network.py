@@ -23,6 +23,14 @@ T = TypeVar("T")
 _KEPT_PLANS = 6
 
 
+def _room(shape: tuple[int, ...]) -> np.ndarray:
+    """Return float32 memory.  Raises: MemoryError, also for more than can be counted."""
+    try:
+        return np.empty(shape, np.float32)
+    except ValueError as error:
+        raise MemoryError(str(error)) from None
+
+
 def _drawn(name: str, parameter: Parameter, seed: int, layer: Layer) -> np.ndarray:
     """Return a parameter's initial values.  Raises: DeviceError without memory."""
     try:
@@ -244,7 +252,7 @@ class Network:
     def _evaluate(
         self, x: np.ndarray, t: np.ndarray | None, batch_size: int
     ) -> tuple[float, np.ndarray]:
-        total, outputs = 0.0, np.empty((len(x), *self.output_shape), np.float32)
+        total, outputs = 0.0, _room((len(x), *self.output_shape))
         for i in range(0, len(x), batch_size):
             part = slice(i, min(i + batch_size, len(x)))
             plan = self.plan(part.stop - i, training=False)

@@ -7,7 +7,6 @@ size. A stage is such a primitive with its arrays bound: a function without argu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -21,10 +20,6 @@ from engine.initializers import Fan, Initializer
 
 Stage = Callable[[], None]
 Shape = tuple[int, ...]
-
-
-# Of one sample: 1 GiB of float32.
-_MOST_NUMBERS, _LONGEST = 1 << 28, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ class Layer:
         self.sources = [
             -1
         ]  # the numbers of the layers it takes, -1: the network's input
-        self.out_shape = self.sized(self.build())
+        self.out_shape = self.build()
 
     @classmethod
     def parse(cls, value: Any, place: str) -> dict[str, Any]:
@@ -161,19 +156,6 @@ class Layer:
     def multiply_adds(self) -> int:
         """Return the multiply-adds of one sample's forward pass."""
         return 0
-
-    def sized(self, shape: Shape) -> Shape:
-        """Return a shape that can be computed.
-
-        Raises: SpecError for an absurd one: a few letters of a spec can ask for more
-        than any memory holds.
-        """
-        if math.prod(shape) > _MOST_NUMBERS or max(shape[1:], default=0) > _LONGEST:
-            raise self.fail(
-                f"expected an output of at most {_MOST_NUMBERS:,} numbers, its sides "
-                f"of at most {_LONGEST:,}, received {shape}"
-            )
-        return shape
 
     def fail(self, text: str) -> SpecError:
         """Return a SpecError that names the layer and its place."""

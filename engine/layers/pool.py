@@ -6,6 +6,9 @@ from engine.backends.geometry import PoolGeometry
 from engine.layers.base import Bound, Layer, Shape, Stage
 from engine.settings import Setting, flag, optional, pair, sides
 
+# Of the output. The windows are looked at one by one, before any memory is asked for.
+_LONGEST = 1 << 20
+
 
 class _Pool(Layer):
     """What both poolings share: the geometry.
@@ -44,10 +47,14 @@ class _Pool(Layer):
                 f"the window {s['size']} (dilation {s['dilation']}) is larger than its "
                 f"padded input {(h + top + bottom, w + left + right)}"
             )
-        shape = self.sized((c, g.out_height, g.out_width))
+        if max(g.out_height, g.out_width) > _LONGEST:
+            raise self.fail(
+                f"expected sides of the output of at most {_LONGEST:,}, received "
+                f"{(g.out_height, g.out_width)}; lower the padding"
+            )
         if not g.count_padding:
             self._check_windows()
-        return shape
+        return c, g.out_height, g.out_width
 
     def goes_through(self) -> bool:
         return True

@@ -187,7 +187,8 @@ SPECS = {
 def test_spec(name):
     spec = {"input": [1, 8, 8], "layers": SPECS[name], "loss": "squared_error"}
     with refused("expected|no memory"):
-        engine.Network.from_spec(spec, device="reference")
+        network = engine.Network.from_spec(spec, device="reference")
+        network.predict(np.zeros((1, 1, 8, 8)))
 
 
 def png(columns: int, rows: int) -> bytes:
