@@ -24,7 +24,7 @@ _KEPT_PLANS = 6
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:
-    """Return float32 memory.  Raises: MemoryError, also for more than can be counted."""
+    """Return float32 memory; MemoryError also for more than can be counted."""
     try:
         return np.empty(shape, np.float32)
     except ValueError as error:
