@@ -127,8 +127,7 @@ def assert_same(
 
 def test_the_plug_in_gives_the_same_bytes_on_two_nodes(root, local, work):
     with running() as cluster:
-        squeue = ("--slurm-status-command", "squeue")
-        finish(begin(root, work, *PLUG_IN, *squeue, *SMALL, cluster=cluster))
+        finish(begin(root, work, *PLUG_IN, *SMALL, cluster=cluster))
         jobs = cluster.jobs()
     # Six trainings and their scores in two jobs, the table in another.
     assert [job["state"] for job in jobs] == ["COMPLETED"] * 3
@@ -173,8 +172,7 @@ def test_plain_sbatch_gives_the_same_bytes_on_two_nodes(root, local, tmp_path):
 def test_a_node_that_dies_costs_its_jobs_and_no_result(root, local, work):
     dies = NODES[0]
     with running() as cluster:
-        squeue = ("--slurm-status-command", "squeue")
-        options = (*PLUG_IN, *squeue, *SMALL[:2], "--group-components", "training=1")
+        options = (*PLUG_IN, *SMALL[:2], "--group-components", "training=1")
         run = begin(root, work, *options, cluster=cluster, targets=TWO)
 
         def trains() -> bool:
