@@ -36,7 +36,13 @@ SETTINGS = "config/config.yaml"
 _ID = r"[A-Za-z0-9_-]+"
 # What every variant must say, itself or by its levels of the grid.
 _NEEDED = ("model", "target", "task", "loss", "published")
-_DEFAULTS = {"data_dir": None, "download": False, "dataset": "auto", "apart": []}
+_DEFAULTS = {
+    "data_dir": None,
+    "download": False,
+    "dataset": "auto",
+    "apart": [],
+    "gpus_per_training": 0,
+}
 # Kinds of which a group may stand apart; the others share tables and figures.
 _APART = ("ladder", "convolutions")
 # Beyond these a reader has seen enough.
