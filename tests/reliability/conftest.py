@@ -155,6 +155,7 @@ class Training:
     work: Path
     folder: Path
     passes: int = PASSES
+    device: str = "threads"
 
     @property
     def command(self) -> list[str]:
@@ -186,7 +187,7 @@ class Training:
         }
         options = [text for pair in paths.items() for text in map(str, pair)]
         return [
-            *(sys.executable, "-m", "scripts.train", *options, "--device", "threads"),
+            *(sys.executable, "-m", "scripts.train", *options, "--device", self.device),
             *("--experiment-json", json.dumps(task)),
         ]
 
