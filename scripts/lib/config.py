@@ -42,6 +42,7 @@ _DEFAULTS = {
     "dataset": "auto",
     "apart": [],
     "gpus_per_training": 0,
+    "share_gpu": False,
 }
 # Kinds of which a group may stand apart; the others share tables and figures.
 _APART = ("ladder", "convolutions")

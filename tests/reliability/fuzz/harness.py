@@ -142,7 +142,8 @@ def _tried(case: Case, attempt: Callable[[Case], Any]) -> tuple[str | None, bool
 def _problem(case: Case, error: Exception) -> str | None:
     """Return what is wrong with an error, or None."""
     # As scripts.lib.cli.run expects them; anything else ends in a traceback.
-    if not isinstance(error, ValueError | OSError | EngineError):
+    expected = isinstance(error, ValueError | OSError | EngineError)
+    if not expected or isinstance(error, UnicodeError):
         return f"expected an error of this project, received {type(error).__name__}"
     if not case.named(str(error)):
         return f"expected an error that names {case.names}, received {str(error)!r}"
