@@ -67,6 +67,8 @@ def measure(root: Path, number: int, targets: list[str]) -> None:
         with Counter(work, whole=True) as counter:
             subprocess.run([*map(str, command)], check=True, capture_output=True)
         for job in counter.jobs.values():
+            if not job.cpu:  # Snakemake, forked, on its way to become a step
+                continue
             print(
                 f"| {number:7,d} | {job.step:9s} | {job.cpu:6.1f} | "
                 f"{job.peak / 1024:5.0f} |",
