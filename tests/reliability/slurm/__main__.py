@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .cluster import LINK, NODES, Cluster, ClusterError
+from .cluster import LINK, NODES, Cluster, ClusterError, obstacle
 
 
 def main() -> int:
@@ -26,6 +26,10 @@ def main() -> int:
             return 1
         Cluster(LINK.readlink().parent).stop()
         return 0
+    reason = obstacle(arguments.database)
+    if reason:
+        print(reason, file=sys.stderr)
+        return 1
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="ignetlab-slurm-")))
     try:
         cluster.start(arguments.database)
