@@ -22,6 +22,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_targets.smk"
 include: "workflow/rules/common_ladder.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/labels.smk"
