@@ -1,8 +1,8 @@
 # make run    set-up, then the main job on the data at hand (embedded if there is none)
-# make test   set-up, then all tests
+# make test   set-up, then all tests but the slow ones
 # make compare  set-up with PyTorch, ONNX and h5py; then the tests that compare with them
-# make reliability  set-up; then the tests that break things: kills, full disks, damaged
-#             files, a real SLURM if its packages are here
+# make reliability  set-up; then the slow tests, most of which break things: kills, full
+#             disks, damaged files, a real SLURM if its packages are here
 # make fuzz   ten times as many damaged files as in make reliability, of a new seed
 # make .venv/cluster  set-up with the plug-ins for SLURM, Kubernetes and S3; make vendor
 #             fetches all packages into vendor/, for a place without a network
@@ -36,7 +36,7 @@ compare: .venv/compare
 	.venv/bin/python -m pytest -m compare $(TESTS)
 
 reliability: setup
-	.venv/bin/python -m pytest -m reliability $(or $(TESTS),tests/reliability)
+	.venv/bin/python -m pytest -m "reliability or (slow and not compare)" $(TESTS)
 
 # A case that fails is kept in fuzz-failures/, and the message says how to run it again.
 fuzz: setup

@@ -13,6 +13,8 @@ from scripts.lib.schema import read_yaml
 
 from .conftest import ROOT, Project
 
+# One run of the ladder takes half a minute.
+pytestmark = pytest.mark.slow
 RUNGS = "experiments=[cifar-vgg08,cifar-final]"
 SETTINGS = ("--config", "scale=smoke", RUNGS, "--", "cifar")
 

@@ -286,6 +286,7 @@ def test_snakemakes_own_report_can_be_asked_for(done, tmp_path):
     assert "What was reproduced, and what was not" in wanted.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_real_drawings(project, real_data_dir):
     result = project.run(*SMOKE, "experiments=ignet", data_dir=real_data_dir)
     assert result.code == 0, result.output[-4000:]
