@@ -6,7 +6,8 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter as Counts
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
@@ -19,10 +20,15 @@ class Job:
 
     step: str
     started: float
-    threads: int = 0
+    looks: Counts[str] = field(default_factory=Counts)  # by the thread's number
     cpu: float = 0.0
     wall: float = 0.0
     peak: int = 0  # kB of memory
+
+    @property
+    def threads(self) -> int:
+        """How many threads stayed; a library may start one for a moment."""
+        return sum(looks >= 5 for looks in self.looks.values())
 
 
 class Counter(threading.Thread):
@@ -63,7 +69,7 @@ class Counter(threading.Thread):
         now = time.monotonic()
         job = self.jobs.setdefault(process.name, Job(steps[0].split(".")[1], now))
         fields = (process / "stat").read_text().rpartition(")")[2].split()
-        job.threads = max(job.threads, int(fields[17]))
+        job.looks.update(task.name for task in (process / "task").iterdir())
         job.cpu = (int(fields[11]) + int(fields[12])) / _TICK
         job.wall = now - job.started
         found = _PEAK.search((process / "status").read_text())
