@@ -67,10 +67,10 @@ def test_every_result_has_a_sum_that_sha256sum_reads(step, tmp_path):
         f"results/{FOLDER}",
         f"results/deep/{FOLDER}",
     }
+    files = sorted((tmp_path / "results" / FOLDER).iterdir())
     checked = subprocess.run(
-        f"sha256sum --check --strict {FOLDER}/*",
+        ["sha256sum", "--check", "--strict", *map(str, files)],
         cwd=tmp_path / "results",
-        shell=True,
         capture_output=True,
         text=True,
     )
@@ -100,6 +100,15 @@ def test_one_changed_bit_is_found_by_whatever_reads_it(step, tmp_path, name, rea
     path = tmp_path / "results" / name
     (path.parent / FOLDER / f"{path.name}.sha256").unlink()
     assert "expected what was written" not in step(reading).stderr
+
+
+def test_a_sum_that_is_damaged_itself_fits_nothing(step, tmp_path):
+    step(WRITE)
+    sums = tmp_path / "results" / FOLDER / "a.csv.sha256"
+    for content in (b"\xff\xfe", b""):
+        sums.write_bytes(content)
+        result = step("open('results/a.csv').read()")
+        assert result.stderr.startswith("error: results/a.csv: expected what was")
 
 
 def test_a_file_is_written_anew_with_a_new_sum(step, tmp_path):
