@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 import engine
 
-# OpenCL on the CPU takes its number of threads once per process: say so before anybody
-# loads it, so that every test of the process may ask for the same.
-os.environ.setdefault("POCL_MAX_PTHREAD_COUNT", "2")
-
 FLOAT32_DEVICES = ("threads", "opencl")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opencl_with_two_threads():
+    """Load OpenCL, which takes its number of threads on the CPU once per process.
+
+    Only this process is told: those that tests start are to find what a user's find.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCL_MAX_PTHREAD_COUNT", "2")
+        engine.devices()
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def open_named(name: str, threads: int | None, *, tune: bool = True) -> OpenCL:
     cannot be limited.
     """
     if threads is not None and not _all.cache_info().currsize:
-        os.environ.setdefault(_POCL_THREADS, str(threads))
+        _start_no_more_than(threads)
     entries = _all()
     if not entries:
         raise DeviceError(
@@ -55,6 +55,13 @@ def open_named(name: str, threads: int | None, *, tune: bool = True) -> OpenCL:
         fitting.sort(key=lambda entry: not entry[2].type & cl.device_type.GPU)
     p, d, device = fitting[0]
     return _opened(_limited(device, threads), f"opencl:{p}:{d}", tune)
+
+
+def _start_no_more_than(threads: int) -> None:
+    """Have PoCL start that many threads, or the fewer that the environment asks for."""
+    said = os.environ.get(_POCL_THREADS, "")
+    fewer = said.isdecimal() and 0 < int(said) < threads
+    os.environ[_POCL_THREADS] = said if fewer else str(threads)
 
 
 @device_errors
