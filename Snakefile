@@ -11,7 +11,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: workflow.source_path("config/config.yaml")
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 # Not used unless --sdm apptainer is asked for; names the one environment all rules share.
@@ -22,6 +22,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_folders.smk"
 include: "workflow/rules/common_targets.smk"
 include: "workflow/rules/common_ladder.smk"
 include: "workflow/rules/fetch.smk"
@@ -50,7 +51,7 @@ include: "workflow/rules/benchmark.smk"
 rule all:
     default_target: True
     input:
-        "results/report/report.html",
+        whole(),
     localrule: True
 
 

@@ -38,10 +38,10 @@ def test_groups_name_rules_that_there_are():
         assert rule in named or rule.startswith(tuple(made)), rule
 
 
-def test_both_ways_to_slurm_send_the_same_groups():
+def test_all_clusters_are_sent_the_same_groups():
     keys = ("cores", "groups", "group-components", "resources", "set-resource-scopes")
-    one, other = profile("slurm"), profile("sbatch")
-    assert {key: one[key] for key in keys} == {key: other[key] for key in keys}
+    one, *others = [{k: profile(name)[k] for k in keys} for name in CLUSTERS]
+    assert others == [one] * len(others)
 
 
 @pytest.mark.parametrize(

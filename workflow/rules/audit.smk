@@ -50,12 +50,13 @@ rule leak_audit:
     params:
         code=code("audit_table"),
         scale=STUDY.scale,
+        stem=stem_of,
     message:
         "table of the leak audit"
     shell:
         "python -m scripts.audit_table --audits {input.audits:q}"
         " --sources {input.sources:q} --scale {params.scale}"
-        " --output-stem results/tables/leak_audit 2> {log:q}"
+        " --output-stem {params.stem:q} 2> {log:q}"
 
 
 rule duplicates:

@@ -21,12 +21,15 @@ rule comparisons:
     params:
         code=code("comparisons"),
         asked=lambda wc: questions.comparison_json(STUDY, wc.comparison),
+        runs=runs_above("metrics"),
+        data=lambda wc, input: above(input.labels[0], 2),
+        stem=stem_of,
     message:
         "compare models, two by two ({wildcards.comparison})"
     shell:
         "python -m scripts.comparisons --comparison-json {params.asked:q}"
-        " --runs results/runs --data results/data"
-        " --output-stem results/tables/comparisons_{wildcards.comparison} 2> {log:q}"
+        " --runs {params.runs:q} --data {params.data:q}"
+        " --output-stem {params.stem:q} 2> {log:q}"
 
 
 rule claims:
@@ -52,6 +55,7 @@ rule claims:
         outside=lambda wc: outside_tables(wc.document),
         content=lambda wc: STUDY.digest_files(Path(), outside_tables(wc.document)),
         scale=STUDY.scale,
+        stem=stem_of,
     message:
         "look what our tables say to the claims of {wildcards.document}"
     shell:
@@ -59,4 +63,4 @@ rule claims:
         ' --claims "$IGNETLAB_CONFIG"/claims/{wildcards.document}.yaml'
         " --tables {input.tables:q} {params.outside:q}"
         " --sources {input.sources:q} --scale {params.scale}"
-        " --output-stem results/tables/claims_{wildcards.document} 2> {log:q}"
+        " --output-stem {params.stem:q} 2> {log:q}"

@@ -51,6 +51,9 @@ os.environ.update(
 # Without --cache Snakemake would say of each such rule, at every start, that it can be
 # cached.
 CACHED = workflow.workflow_settings.cache is not None
+# Resources of what computes on the device. Missing rather than 0, which Kubernetes takes
+# for a GPU asked for.
+GPU = {"gpu": STUDY.gpus} if STUDY.gpus else {}
 # All folds of one variant under one protocol; below it fold0/, fold1/, ...
 RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}"
 # Parts of the step `diagnostics`, and what each makes below results/.
@@ -137,7 +140,8 @@ def names_of(wildcards):
 def drawings_of(wildcards):
     """The drawings' files: editing one reruns what reads its pixels."""
     plain = [name for name in names_of(wildcards) if not set(name) & set("{}")]
-    return [f"{folder_of(wildcards)}/{name}" for name in plain]
+    files = [f"{folder_of(wildcards)}/{name}" for name in plain]
+    return at_hand(wildcards.dataset, files)
 
 
 def braced_of(wildcards):
@@ -210,10 +214,12 @@ def label_sources(wildcards):
     """What labels depend on beside names: source.json, and labels.csv if there is one."""
     files = [f"results/data/{wildcards.dataset}/source.json"]
     kind = STUDY.datasets[wildcards.dataset]["kind"]
-    if kind in datasets.CIFAR:
+    # Of what is in a storage a job finds no names but those of the files that it is given.
+    given = STORED and not STUDY.folders[wildcards.dataset]
+    if kind in datasets.CIFAR or given:
         files += drawings_of(wildcards)
     if kind == "labels_csv":
-        files.append(f"{folder_of(wildcards)}/labels.csv")
+        files += at_hand(wildcards.dataset, [f"{folder_of(wildcards)}/labels.csv"])
     return files
 
 

@@ -34,6 +34,13 @@ def target_results(experiments):
     return list(dict.fromkeys(files))
 
 
+def whole():
+    """What `all` makes: the report, which cannot be written from files in a storage."""
+    if STORED:
+        return [*all_results(), str(SUMMARY)]
+    return ["results/report/report.html"]
+
+
 def all_results():
     """Tables and figures of all experiments that are chosen, but for those apart."""
     files = made_by(STUDY.whole)
@@ -137,7 +144,7 @@ def note_what_is_out_of_date():
     call would say that there is nothing to be done. Marked as incomplete it is made anew.
     """
     for job in workflow.dag.needrun_jobs():
-        if not all(Path(file).exists() for file in job.input):
+        if not all(workflow.async_run(file.exists()) for file in job.input):
             workflow.persistence.started(job)
 
 

@@ -32,11 +32,12 @@ rule time_convolutions:
     params:
         code=code("conv_study"),
         asked=lambda wc: convolutions.asked(STUDY, wc.experiment),
+        stem=stem_of,
     message:
         "measure ways to convolve ({wildcards.experiment})"
     shell:
         "python -m scripts.conv_study --asked-json {params.asked:q}"
-        " --output-stem results/tables/{wildcards.experiment}"
+        " --output-stem {params.stem:q}"
         " 2> >(tee {log:q} >&2)"
 
 

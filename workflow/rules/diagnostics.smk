@@ -24,12 +24,13 @@ rule derivatives:
         "logs/diagnostics/derivatives.log",
     threads: 1
     resources:
+        **GPU,
         mem_mb=megabytes(1500),  # 900 at `demo`
         runtime=minutes(5, 10, 10, 120),
-        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "derivatives"),
+        texts=lambda wc, output: above(output.texts[0], 1),
         models=lambda wc: diagnosis.models_digest(STUDY, "derivatives"),
         device=STUDY.device,
     message:
@@ -39,7 +40,7 @@ rule derivatives:
         " --augmented {input.augmented:q} --labels {input.labels:q}"
         " --folds {input.folds:q} --source {input.source:q}"
         ' --models "$IGNETLAB_CONFIG"/models --device {params.device:q} --threads 1'
-        " --output {output.table:q} --texts results/diagnostics"
+        " --output {output.table:q} --texts {params.texts:q}"
         " 2> >(tee {log:q} >&2)"
 
 
@@ -59,9 +60,9 @@ rule tuning:
         "logs/diagnostics/tuning.log",
     threads: 1
     resources:
+        **GPU,
         mem_mb=megabytes(1500),  # 900 at `demo`
         runtime=minutes(5, 10, 10, 120),
-        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "tuning"),
@@ -94,9 +95,9 @@ rule w2:
         "logs/diagnostics/w2.log",
     threads: 1
     resources:
+        **GPU,
         mem_mb=megabytes(1500),  # 900 at `demo`
         runtime=minutes(5, 10, 10, 120),
-        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "w2"),
@@ -130,9 +131,9 @@ rule freezeconnect:
     # All cores, so that nothing runs beside what is timed; it uses one.
     threads: workflow.cores
     resources:
+        **GPU,
         mem_mb=megabytes(1500),  # 900 at `demo`
         runtime=minutes(5, 10, 10, 120),
-        gpu=STUDY.gpus,
     params:
         code=code("diagnostics"),
         asked=lambda wc: diagnosis.asked(STUDY, "freezeconnect"),

@@ -18,10 +18,11 @@ rule estimate:
         code=code("estimate"),
         plan=described.workload(STUDY),
         device=STUDY.device,
+        data=lambda wc, input: above(input[0], 2),
     message:
         "measure a few steps of each network"
     shell:
-        "python -m scripts.estimate --plan {params.plan:q} --data results/data"
+        "python -m scripts.estimate --plan {params.plan:q} --data {params.data:q}"
         ' --config "$IGNETLAB_CONFIG" --device {params.device:q}'
         f" --cores {workflow.cores}"
         " --output {output:q} 2> >(tee {log:q} >&2)"

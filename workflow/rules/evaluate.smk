@@ -22,14 +22,14 @@ for folds in STUDY.fold_counts:
             protocol="|".join(STUDY.protocols_with(folds)),
         threads: 1
         resources:
+            **GPU,
             mem_mb=megabytes(3000),  # 1920 at `demo`: 256 drawings at a time
             runtime=minutes(5, 10, 10, 30),
-            gpu=STUDY.gpus,
         params:
             code=code("evaluate"),
             task=task_of("reported"),
             device=STUDY.device,
-            folder=lambda wc, output: str(Path(output.metrics[0]).parents[1]),
+            folder=run_of,
         message:
             "score {wildcards.experiment} {wildcards.variant} under"
             " {wildcards.protocol}, seed {wildcards.seed}, all folds"

@@ -25,8 +25,8 @@ for name in sorted(STUDY.downloaded):
             code=code("download"),
             config=STUDY.part("datasets", name, "title", "folder", "archive"),
             name=name,
-            folder=str(datasets.raw_folder(name)),
-            archive=str(datasets.archive_path(name, STUDY.datasets[name])),
+            folder=unpacked_in(name),
+            archive=archive_of(name),
         message:
             f"download {name}"
         shell:
@@ -50,7 +50,7 @@ rule fetch_local:
     params:
         code=code("fetch"),
         config=dataset_part("title", "status", "kind", "address", "licence"),
-        folder=folder_of,
+        folder=raw_of,
     message:
         "look at {wildcards.dataset}"
     shell:
@@ -86,7 +86,7 @@ for name in STUDY.generated:
                 "embedded",
             ),
             name=name,
-            folder=lambda wc, output: str(Path(output.source).parent / "raw"),
+            folder=lambda wc, output: f"{above(output.source, 1)}/raw",
             stands_in=STUDY.stand_in_arguments(name),
         message:
             f"draw {name}"

@@ -22,11 +22,12 @@ rule profiles:
     params:
         code=code("figures"),
         about=lambda wc: showing.profiles_json(STUDY, wc.experiment, wc.sheet),
+        runs=runs_above("history"),
     message:
         "draw learning profiles of {wildcards.experiment}{wildcards.sheet}"
     shell:
         "python -m scripts.figures profiles --about-json {params.about:q}"
-        " --runs results/runs --source {input.source:q} --output {output:q}"
+        " --runs {params.runs:q} --source {input.source:q} --output {output:q}"
         " 2> {log:q}"
 
 
@@ -77,11 +78,12 @@ rule samples:
     params:
         code=code("figures"),
         about=lambda wc: showing.samples_json(STUDY, wc.experiment),
+        runs=runs_above("predictions"),
     message:
         "show what {wildcards.experiment} tells of a few drawings"
     shell:
         "python -m scripts.figures samples --about-json {params.about:q} --number 18"
-        " --runs results/runs --images {input.images:q} --source {input.source:q}"
+        " --runs {params.runs:q} --images {input.images:q} --source {input.source:q}"
         " --output {output:q} 2> {log:q}"
 
 

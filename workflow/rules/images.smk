@@ -19,7 +19,7 @@ rule images:
         code=code("images"),
         braced=braced_of,
         config=dataset_part("title", "image"),
-        folder=folder_of,
+        folder=raw_of,
     message:
         "shrink the drawings of {wildcards.dataset}"
     shell:

@@ -42,7 +42,7 @@ if STUDY.beside_keras:
                     "models", STUDY.model_of(wc.experiment, wc.variant)
                 ),
                 device=STUDY.device,
-                folder=KERAS_RUN,
+                folder=run_of,
             message:
                 "let Keras learn {wildcards.experiment} {wildcards.variant} under"
                 " {wildcards.protocol}, seed {wildcards.seed}, our engine beside it"
@@ -78,15 +78,17 @@ if STUDY.beside_keras:
         params:
             code=code("keras_peer_table"),
             experiment=described.experiment_json(STUDY, STUDY.beside_keras),
-            folds=lambda wc, input: str(Path(input.folds[0]).parent),
+            runs=runs_above("metrics"),
+            keras_runs=runs_above("theirs"),
+            folds=lambda wc, input: above(input.folds[0], 1),
+            stem=stem_of,
         message:
             "table of our engine beside Keras"
         shell:
             "python -m scripts.keras_peer_table --experiment-json {params.experiment:q}"
-            " --runs results/runs --keras-runs results/runs/keras_peer"
+            " --runs {params.runs:q} --keras-runs {params.keras_runs:q}"
             " --folds {params.folds:q} --labels {input.labels:q}"
-            " --source {input.source:q} --output-stem results/tables/keras_peer"
-            " 2> {log:q}"
+            " --source {input.source:q} --output-stem {params.stem:q} 2> {log:q}"
 
     rule keras_peer:
         input:

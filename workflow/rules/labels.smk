@@ -16,7 +16,7 @@ rule labels:
     params:
         code=code("labels"),
         config=dataset_part("title", "kind", "factors", *LABEL_RULES),
-        folder=folder_of,
+        folder=raw_of,
         names=lambda wc: STUDY.digest(names_of(wc)),
     message:
         "read the labels of {wildcards.dataset}"

@@ -46,10 +46,10 @@ rule train_rung:
     # Hours of work that threads share well; the bytes do not depend on their number.
     threads: 8
     resources:
+        **GPU,
         # At `demo` 1110 MB and 86 s of two cores; VGG-08 on all images 1370 MB.
         mem_mb=megabytes(4000),
         runtime=minutes(10, 15, 120, 960),
-        gpu=STUDY.gpus,
     params:
         code=code("train"),
         task=lambda wc: ladder.task(STUDY, wc.rung),
@@ -58,8 +58,7 @@ rule train_rung:
             "models", STUDY.configs.experiments[wc.rung]["model"]
         ),
         device=STUDY.device,
-        # Checkpoints lie beside the outputs, which Snakemake deletes if a job fails.
-        folder=LADDER_RUN,
+        folder=run_of,
     message:
         "train {wildcards.rung}, seed {wildcards.seed}"
     shell:
@@ -88,14 +87,14 @@ rule rung_scores:
         rung="|".join(RUNGS) or "none-is-chosen",
     threads: 8
     resources:
+        **GPU,
         mem_mb=megabytes(2500),
         runtime=minutes(5, 10, 20, 20),
-        gpu=STUDY.gpus,
     params:
         code=code("rung_scores"),
         task=lambda wc: ladder.task(STUDY, wc.rung),
         device=STUDY.device,
-        folder=lambda wc, output: str(Path(output.metrics).parents[1]),
+        folder=run_of,
     message:
         "score {wildcards.rung}, seed {wildcards.seed}"
     shell:
@@ -128,14 +127,14 @@ rule near_duplicates:
     params:
         code=code("near_duplicates"),
         target=lambda wc: STUDY.datasets[wc.dataset]["stratify"],
+        stem=stem_of,
     message:
         "look for test images of {wildcards.dataset} that resemble training images"
     shell:
         "python -m scripts.near_duplicates --learn {input.learn:q} --test {input.test:q}"
         " --labels {input.labels:q} --target {params.target:q}"
         " --dataset {wildcards.dataset}"
-        " --output-stem results/data/{wildcards.dataset}/near_duplicates/{wildcards.protocol}"
-        " 2> {log:q}"
+        " --output-stem {params.stem:q} 2> {log:q}"
 
 
 rule near_duplicates_sheet:

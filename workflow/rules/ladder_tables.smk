@@ -28,12 +28,14 @@ rule ladder_table:
     params:
         code=code("ladder_table"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
+        runs=runs_above("metrics"),
+        stem=stem_of,
     message:
         "table of the ladder {wildcards.group}"
     shell:
         "python -m scripts.ladder_table --about-json {params.about:q}"
-        " --runs results/runs --source {input.source:q} --near-duplicates {input.alike:q}"
-        " --output-stem results/tables/{wildcards.group} 2> {log:q}"
+        " --runs {params.runs:q} --source {input.source:q} --near-duplicates {input.alike:q}"
+        " --output-stem {params.stem:q} 2> {log:q}"
 
 
 rule ladder_pairs:
@@ -56,12 +58,14 @@ rule ladder_pairs:
     params:
         code=code("ladder_pairs"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
+        runs=runs_above("predictions"),
+        stem=stem_of,
     message:
         "compare neighbouring rungs of {wildcards.group}"
     shell:
         "python -m scripts.ladder_pairs --about-json {params.about:q}"
-        " --runs results/runs --source {input.source:q}"
-        " --output-stem results/tables/{wildcards.group}_pairs 2> {log:q}"
+        " --runs {params.runs:q} --source {input.source:q}"
+        " --output-stem {params.stem:q} 2> {log:q}"
 
 
 rule ladder_curves:
@@ -84,11 +88,12 @@ rule ladder_curves:
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
+        runs=runs_above("history"),
     message:
         "draw learning curves of {wildcards.group}"
     shell:
         "python -m scripts.ladder_figures curves --about-json {params.about:q}"
-        " --runs results/runs --source {input.source:q}"
+        " --runs {params.runs:q} --source {input.source:q}"
         " --output {output:q} 2> {log:q}"
 
 
@@ -136,11 +141,12 @@ rule ladder_confusion:
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
+        runs=runs_above("predictions"),
     message:
         "draw what the last rung of {wildcards.group} takes for what"
     shell:
         "python -m scripts.ladder_figures confusion --about-json {params.about:q}"
-        " --runs results/runs --source {input.source:q}"
+        " --runs {params.runs:q} --source {input.source:q}"
         " --labels {input.labels:q}"
         " --output {output:q} 2> {log:q}"
 
@@ -164,9 +170,10 @@ rule ladder_gradients:
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
+        runs=runs_above("gradients"),
     message:
         "draw how derivatives fare through the layers of {wildcards.group}"
     shell:
         "python -m scripts.ladder_figures gradients --about-json {params.about:q}"
-        " --runs results/runs --source {input.source:q}"
+        " --runs {params.runs:q} --source {input.source:q}"
         " --output {output:q} 2> {log:q}"

@@ -31,11 +31,12 @@ rule table:
     params:
         code=code("tables"),
         experiment=lambda wc: described.experiment_json(STUDY, wc.experiment),
-        baselines=data_of("baselines"),
-        stem=lambda wc: f"results/tables/{wc.experiment}",
+        runs=runs_above("metrics"),
+        baselines=lambda wc, input: f"{above(input.labels, 1)}/baselines",
+        stem=stem_of,
     message:
         "table of {wildcards.experiment}"
     shell:
         "python -m scripts.tables --experiment-json {params.experiment:q}"
-        " --runs results/runs --baselines {params.baselines:q} --source {input.source:q}"
+        " --runs {params.runs:q} --baselines {params.baselines:q} --source {input.source:q}"
         " --labels {input.labels:q} --output-stem {params.stem:q} 2> {log:q}"

@@ -29,11 +29,11 @@ for folds in STUDY.fold_counts:
             protocol="|".join(STUDY.protocols_with(folds)),
         threads: 1
         resources:
+            **GPU,
             # At `demo` 405 MB of IgNet and 1300 of the Keras-style network in at most
             # 28 s of one core; at `paper` 19 core hours for all of the latter.
             mem_mb=megabytes(2500),
             runtime=minutes(5, 10, 10, 240),
-            gpu=STUDY.gpus,
         params:
             code=code("train"),
             task=task_of("weights"),
@@ -42,8 +42,7 @@ for folds in STUDY.fold_counts:
                 "models", STUDY.model_of(wc.experiment, wc.variant)
             ),
             device=STUDY.device,
-            # Checkpoints lie beside the outputs, which Snakemake deletes if a job fails.
-            folder=RUN,
+            folder=run_of,
         message:
             "train {wildcards.experiment} {wildcards.variant} under"
             " {wildcards.protocol}, seed {wildcards.seed}, all folds"
