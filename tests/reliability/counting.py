@@ -21,6 +21,7 @@ class Job:
     step: str
     started: float
     looks: Counts[str] = field(default_factory=Counts)  # by the thread's number
+    at_work: Counts[int] = field(default_factory=Counts)  # looks, by how many ran then
     cpu: float = 0.0
     wall: float = 0.0
     peak: int = 0  # kB of memory
@@ -29,6 +30,11 @@ class Job:
     def threads(self) -> int:
         """How many threads stayed; a library may start one for a moment."""
         return sum(looks >= 5 for looks in self.looks.values())
+
+    def overdone(self, threads: int) -> float:
+        """In which part of the looks more threads than that ran, or wanted to."""
+        more = sum(n for ran, n in self.at_work.items() if ran > threads)
+        return more / max(1, self.at_work.total())
 
 
 class Counter(threading.Thread):
@@ -69,8 +75,17 @@ class Counter(threading.Thread):
         now = time.monotonic()
         job = self.jobs.setdefault(process.name, Job(steps[0].split(".")[1], now))
         fields = (process / "stat").read_text().rpartition(")")[2].split()
-        job.looks.update(task.name for task in (process / "task").iterdir())
+        tasks = {task.name: _state(task) for task in (process / "task").iterdir()}
+        job.looks.update(tasks.keys())
+        job.at_work[sum(state == "R" for state in tasks.values())] += 1
         job.cpu = (int(fields[11]) + int(fields[12])) / _TICK
         job.wall = now - job.started
         found = _PEAK.search((process / "status").read_text())
         job.peak = max(job.peak, int(found[1]) if found else 0)
+
+
+def _state(task: Path) -> str:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has ended meanwhile

@@ -10,7 +10,7 @@ import pytest
 from tests.workflow.conftest import Project
 
 from .conftest import copy_with_few_drawings
-from .counting import Counter
+from .counting import Counter, Job
 
 pytestmark = [
     pytest.mark.reliability,
@@ -18,7 +18,10 @@ pytestmark = [
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores"),
 ]
 RUN = "results/runs/ignet/depth2-age_months/by-child/seed0/fold0"
+RUNG = "results/runs/cifar-vgg08/rung/official/seed0/fold0"
 BASELINE = "results/data/embedded-drawings/baselines/ignet/by-child"
+# In so many looks of a hundred one thread still runs when it has woken the next.
+HANDED_OVER = 0.1
 STEPS = {"images", "augment", "folds", "audit", "baselines", "train", "evaluate"}
 
 
@@ -27,22 +30,47 @@ def root(tmp_path_factory) -> Path:
     return copy_with_few_drawings(tmp_path_factory.mktemp("copy") / "ignetlab")
 
 
-@pytest.mark.parametrize("device", ["opencl", "threads"])
-def test_every_job_keeps_to_its_one_thread(root, tmp_path, device, monkeypatch):
-    monkeypatch.setenv("POCL_MAX_PTHREAD_COUNT", "3")  # what a user set for other work
-    work = tmp_path / "work"
+def jobs_of(root: Path, work: Path, device: str, *targets: str) -> list[Job]:
+    """Run on two cores, and count what each step had."""
     work.mkdir()
     with Counter(work) as counter:
         result = Project(root, work).run(
-            *("--config", "scale=smoke", f"device={device}", "--"),
-            *(f"{RUN}/predictions.csv", f"{BASELINE}/regression-age_months.json"),
+            *("--config", "scale=smoke", f"device={device}", "--", *targets)
         )
     assert result.code == 0, result.output[-4000:]
-    jobs = list(counter.jobs.values())
+    return list(counter.jobs.values())
+
+
+@pytest.fixture
+def other_work(monkeypatch):
+    """What a user has set for other work on the machine."""
+    monkeypatch.setenv("POCL_MAX_PTHREAD_COUNT", "4")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+
+
+@pytest.mark.usefixtures("other_work")
+@pytest.mark.parametrize("device", ["opencl", "threads"])
+def test_every_job_keeps_to_its_one_thread(root, tmp_path, device):
+    targets = f"{RUN}/predictions.csv", f"{BASELINE}/regression-age_months.json"
+    jobs = jobs_of(root, tmp_path / "work", device, *targets)
     assert {job.step for job in jobs} >= STEPS
     for job in jobs:
         # A device's one thread works while the program's own waits for it.
         learns = job.step in ("train", "evaluate")
         assert job.threads <= (2 if learns else 1), job
-        # The clock of CPU time ticks in hundredths, and we look now and then.
-        assert job.cpu <= 1.1 * job.wall + 0.1, job
+        assert job.overdone(1) <= HANDED_OVER, job
+
+
+@pytest.mark.usefixtures("other_work")
+@pytest.mark.parametrize("device", ["opencl", "threads"])
+def test_a_job_of_two_threads_keeps_to_them(root, tmp_path, device):
+    """The rungs of a ladder take all cores that Snakemake may use, up to eight.
+
+    The device and BLAS have two threads each, which are never at work at once.
+    """
+    jobs = jobs_of(root, tmp_path / "work", device, f"{RUNG}/predictions.csv")
+    learning = [job for job in jobs if job.step in ("train", "rung_scores")]
+    assert len(learning) == 2
+    for job in jobs:
+        assert job.overdone(2 if job in learning else 1) <= HANDED_OVER, job
