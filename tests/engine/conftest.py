@@ -6,18 +6,14 @@ import pytest
 
 import engine
 
+# OpenCL on the CPU takes its number of threads once per process: it is loaded before
+# anybody else does. Only this process is told, for those that tests start are to find
+# what a user's find.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("POCL_MAX_PTHREAD_COUNT", "2")
+    engine.devices()
+
 FLOAT32_DEVICES = ("threads", "opencl")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def opencl_with_two_threads():
-    """Load OpenCL, which takes its number of threads on the CPU once per process.
-
-    Only this process is told: those that tests start are to find what a user's find.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POCL_MAX_PTHREAD_COUNT", "2")
-        engine.devices()
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,6 @@ import pytest
 from tests.conftest import ROOT
 from tests.workflow.conftest import Project, copy_project
 
-from . import s3
-
 # Long enough that a signal meets it half done: a pass takes about 15 ms.
 PASSES = 60
 EXPERIMENT = f"""\
@@ -113,8 +111,7 @@ def nothing_outlives() -> Iterator[None]:
         process = _STARTED.pop()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        if process.stdout:
-            process.stdout.close()
+        process.stdout.close()
         process.wait()
 
 
@@ -123,9 +120,10 @@ def started(command: list[str], **options) -> subprocess.Popen:
     process = subprocess.Popen(
         command,
         start_new_session=True,
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **{"env": environment(), "stdout": subprocess.PIPE} | options,
+        **{"env": environment()} | options,
     )
     _STARTED.append(process)
     return process
@@ -143,10 +141,10 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None
     end = time.monotonic() + 120
     while not condition():
         if process.poll() is not None and not condition():
-            pytest.fail(f"it ended too early:\n{process.communicate()[0]}"[-4000:])
+            pytest.fail(f"it ended too early:\n{process.communicate()[0][-4000:]}")
         if time.monotonic() > end:
             os.killpg(process.pid, signal.SIGKILL)
-            pytest.fail(f"waited in vain:\n{process.communicate()[0]}"[-4000:])
+            pytest.fail(f"waited in vain:\n{process.communicate()[0][-4000:]}")
         time.sleep(0.005)
 
 
@@ -230,18 +228,6 @@ def left_over(folder: Path) -> list[Path]:
     """Return the hidden files that nobody promised: temporary ones."""
     hidden = [path for path in folder.rglob(".*") if path.name != ".sha256"]
     return [*hidden, *folder.rglob("*.lock")]
-
-
-@pytest.fixture
-def store() -> s3.Store:
-    """An empty bucket of an S3 server that ends with the test."""
-    if package := s3.missing():
-        pytest.skip(f"no package {package}: make .venv/cluster")
-    store, command = s3.on_a_free_port()
-    # Nobody reads what it says of each request; a full pipe would stop it.
-    server = started(command, stdout=subprocess.DEVNULL)
-    wait_for(store.answers, server)
-    return store
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 Each pod's command is run by a shell in an empty folder, with the environment that its
 secret gives and nothing else. What is not like a cluster: there is no container, so a
-pod sees the disk; it is started at once; no resources are looked after.
+pod sees the disk; it is started at once; no resources are looked after; `pip`, by which
+every pod would install the storage plug-in once more, does nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,7 +38,6 @@ class Cluster(ThreadingHTTPServer):
 
     def __enter__(self) -> Cluster:
         (self.home / "image").mkdir(parents=True)
-        # The command would install the storage plug-in, which the image has.
         pip = self.home / "image/pip"
         pip.write_text("#!/bin/sh\nexit 0\n")
         pip.chmod(0o755)
@@ -44,9 +46,8 @@ class Cluster(ThreadingHTTPServer):
 
     def __exit__(self, *_) -> None:
         self.shutdown()
-        for pod in self.pods.values():
-            pod.kill()
-            pod.wait()
+        for name in self.pods:
+            self.kill(name)
         self.server_close()
 
     def config(self) -> Path:
@@ -87,18 +88,25 @@ class Cluster(ThreadingHTTPServer):
                 env=given,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self.jobs[name] = job
+
+    def kill(self, name: str) -> None:
+        """End a pod with all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pods[name].pid, signal.SIGKILL)
+        self.pods[name].wait()
 
     def status(self, name: str) -> dict[str, int]:
         """Return a job's status, as the API counts pods."""
         code = self.pods[name].poll()
         return {"active" if code is None else "failed" if code else "succeeded": 1}
 
-    def logs(self) -> str:
+    def failed(self) -> list[str]:
         """Return what the pods that failed have said."""
-        failed = [n for n in self.pods if self.status(n).get("failed")]
-        return "\n".join((self.home / f"{n}.log").read_text()[-3000:] for n in failed)
+        names = [name for name in self.pods if self.status(name).get("failed")]
+        return [(self.home / f"{name}.log").read_text()[-3000:] for name in names]
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -131,9 +139,9 @@ class _Request(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         # Of a job that runs, its pod too, as in a cluster.
         with self.server.lock:
-            pod = self.server.pods.get(self.path.partition("?")[0].rpartition("/")[2])
-            if pod is not None:
-                pod.kill()
+            name = self.path.partition("?")[0].rpartition("/")[2]
+            if name in self.server.pods:
+                self.server.kill(name)
         self._answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
     def _answer(self, content: dict[str, Any], code: int = 200) -> None:

@@ -20,8 +20,6 @@ pytestmark = [
 RUN = "results/runs/ignet/depth2-age_months/by-child/seed0/fold0"
 RUNG = "results/runs/cifar-vgg08/rung/official/seed0/fold0"
 BASELINE = "results/data/embedded-drawings/baselines/ignet/by-child"
-# In so many looks of a hundred one thread still runs when it has woken the next.
-HANDED_OVER = 0.1
 STEPS = {"images", "augment", "folds", "audit", "baselines", "train", "evaluate"}
 
 
@@ -59,7 +57,7 @@ def test_every_job_keeps_to_its_one_thread(root, tmp_path, device):
         # A device's one thread works while the program's own waits for it.
         learns = job.step in ("train", "evaluate")
         assert job.threads <= (2 if learns else 1), job
-        assert job.overdone(1) <= HANDED_OVER, job
+        assert job.kept_to(1), job
 
 
 @pytest.mark.usefixtures("other_work")
@@ -73,4 +71,4 @@ def test_a_job_of_two_threads_keeps_to_them(root, tmp_path, device):
     learning = [job for job in jobs if job.step in ("train", "rung_scores")]
     assert len(learning) == 2
     for job in jobs:
-        assert job.overdone(2 if job in learning else 1) <= HANDED_OVER, job
+        assert job.kept_to(2 if job in learning else 1), job

@@ -215,7 +215,7 @@ def label_sources(wildcards):
     files = [f"results/data/{wildcards.dataset}/source.json"]
     kind = STUDY.datasets[wildcards.dataset]["kind"]
     # Of what is in a storage a job finds no names but those of the files that it is given.
-    given = STORED and not STUDY.folders[wildcards.dataset]
+    given = STORED and not own_folder(wildcards.dataset)
     if kind in datasets.CIFAR or given:
         files += drawings_of(wildcards)
     if kind == "labels_csv":

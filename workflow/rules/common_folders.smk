@@ -3,11 +3,18 @@
 
 # Files are sent to a storage, and lie on no disk that the whole run sees.
 STORED = workflow.storage_settings.default_storage_provider is not None
+# What the user is told that files are below; their paths are added.
+PLACE = f"{workflow.storage_settings.default_storage_prefix}/" if STORED else ""
+
+
+def own_folder(dataset):
+    """The user's folder that a data set lies in; None if it is drawn or downloaded."""
+    return None if dataset in STUDY.downloaded else STUDY.folders[dataset]
 
 
 def at_hand(dataset, files):
     """Mark the files of a data set that are read where they lie, in a user's folder."""
-    return local(files) if STORED and STUDY.folders[dataset] else files
+    return local(files) if STORED and own_folder(dataset) else files
 
 
 def above(file, levels):
@@ -34,10 +41,15 @@ def runs_above(name):
     return lambda wc, input: above(getattr(input, name)[0], 6)
 
 
-def raw_of(wildcards, output):
+def raw_of_stored(wildcards, output):
     """A params function: a data set's drawings, at hand or beside the first output."""
-    folder = STUDY.folders[wildcards.dataset]
+    folder = own_folder(wildcards.dataset)
     return str(folder) if folder else f"{above(output[0], 1)}/raw"
+
+
+# Snakemake leaves params that are made of outputs out of what it compares; without a
+# storage another data_dir must be noticed.
+raw_of = raw_of_stored if STORED else folder_of
 
 
 def unpacked_in(dataset):

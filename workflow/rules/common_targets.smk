@@ -34,17 +34,10 @@ def target_results(experiments):
     return list(dict.fromkeys(files))
 
 
-def whole():
-    """What `all` makes: the report, which cannot be written from files in a storage."""
-    if STORED:
-        return [*all_results(), str(SUMMARY)]
-    return ["results/report/report.html"]
-
-
 def all_results():
     """Tables and figures of all experiments that are chosen, but for those apart."""
     files = made_by(STUDY.whole)
-    files += leak_results() + question_results()
+    files += leak_results() + question_results() + [str(SUMMARY)]
     # Overnight one wants to know how long it will take.
     return files + (["results/estimate.csv"] if STUDY.scale == "paper" else [])
 
@@ -96,8 +89,11 @@ def claims_sources(document):
 def outside_tables(document):
     """Tables of other runs that claims are decided by, if they are there.
 
-    No inputs: what makes them may take half an hour, and must not run for this.
+    No inputs: what makes them may take half an hour, and must not run for this. In a
+    storage they are not looked for.
     """
+    if STORED:
+        return []
     named = STUDY.configs.claims[document].get("outside", ())
     files = [f"results/tables/{name}.csv" for name in named]
     return [file for file in files if Path(file).exists()]
@@ -150,18 +146,19 @@ def note_what_is_out_of_date():
 
 def closing_lines():
     """What the user reads at the end of a run that went well."""
+    made = {str(file) for job in workflow.dag.jobs for file in job.output}
     found = [
-        f"  {what:8s} {path}"
+        f"  {what:8s} {PLACE}{path}"
         for what, path in (
             ("tables", "results/tables/"),
             ("figures", "results/figures/"),
             ("report", "results/report/report.html"),
         )
-        if Path(path).exists()
+        if any(path in file for file in made)
     ]
     notes = [
         note
         for dataset, note in STUDY.remarks.items()
-        if Path(f"results/data/{dataset}/source.json").exists()
+        if any(file.endswith(f"results/data/{dataset}/source.json") for file in made)
     ]
     return ["", "Done.", *found, *notes]

@@ -18,7 +18,7 @@ rule estimate:
         code=code("estimate"),
         plan=described.workload(STUDY),
         device=STUDY.device,
-        data=lambda wc, input: above(input[0], 2),
+        data=lambda wc, input: above(input[0], 2) if input else "results/data",
     message:
         "measure a few steps of each network"
     shell:

@@ -39,26 +39,27 @@ rule summary:
         " --output {output:q} 2> {log:q}"
 
 
-rule report:
-    """Put tables and figures into Snakemake's own report: one file, no network needed."""
-    input:
-        all_results(),
-        "results/report/summary.rst",
-    output:
-        "results/report/report.html",
-    log:
-        "logs/report/report.log",
-    params:
-        captions=STUDY.captions_digest,
-        settings=STUDY.command_line,
-        snakefile=workflow.main_snakefile,
-    message:
-        "write the report"
-    shell:
-        # Another Snakemake, which runs nothing and asks for no lock: the report holds
-        # when and why each file was made, which is known once all of them are.
-        "snakemake --snakefile {params.snakefile:q} --nolock --cores 1"
-        " --report {output:q} --config {params.settings:q} -- results 2> {log:q}"
+if not STORED:  # Snakemake's report is written of files on a disk
+
+    rule report:
+        """Put tables and figures into Snakemake's own report: one file, no network needed."""
+        input:
+            all_results(),
+        output:
+            "results/report/report.html",
+        log:
+            "logs/report/report.log",
+        params:
+            captions=STUDY.captions_digest,
+            settings=STUDY.command_line,
+            snakefile=workflow.main_snakefile,
+        message:
+            "write the report"
+        shell:
+            # Another Snakemake, which runs nothing and asks for no lock: the report holds
+            # when and why each file was made, which is known once all of them are.
+            "snakemake --snakefile {params.snakefile:q} --nolock --cores 1"
+            " --report {output:q} --config {params.settings:q} -- results 2> {log:q}"
 
 
 for name, experiments in STUDY.targets.items():
