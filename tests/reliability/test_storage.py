@@ -10,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.scripts import loopback
 from tests.workflow.conftest import Result
+from tests.workflow.test_download import describe, files_in, make_archive
 
 from .conftest import copy_with_few_drawings, environment, outcome, started
 from .pods import Cluster
@@ -178,6 +181,24 @@ def test_data_of_all_kinds_are_found(
     options = (*store.options, "--dry-run")
     plan = run(root, tmp_path / "work", *options, targets=[target], config=config)
     assert rule in Result(0, plan).counts
+
+
+def test_a_downloaded_data_set_goes_there(root, tmp_path, store, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    content, names = make_archive(tmp_path / "published")
+    own = root / "config/datasets/published.yaml"
+    config = ["dataset=published", "download=true"]
+    images = "results/data/published/images.npz"
+    try:
+        with loopback.serving(content) as served:
+            own.write_text(describe(served.address, content, names))
+            work, options = tmp_path / "work", store.options
+            run(root, work, *options, targets=[images], config=config)
+    finally:
+        own.unlink()
+    fetched = store.fetch(tmp_path / "fetched") / "results/data/published"
+    assert files_in(fetched / "raw") == names
+    assert len(np.load(fetched / "images.npz")["images"]) == 12
 
 
 def test_a_rung_s_steps_find_their_files_in_s3(root, tmp_path, store):
