@@ -31,7 +31,7 @@ def test_a_cluster_s_profile_repeats_the_default_one(name):
 def test_groups_name_rules_that_there_are():
     text = "".join(p.read_text("utf-8") for p in ROOT.glob("workflow/rules/*.smk"))
     # Rules that are made in a loop have a number or a data set's id in their names.
-    named = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
+    named = set(re.findall(r"^ *rule (\w+):", text, re.MULTILINE))
     made = re.findall(r'name:\n\s+f"(\w+?_)\{', text)
     assert {"train_", "evaluate_", "fetch_"} <= set(made)
     for rule in profile("slurm")["groups"]:
