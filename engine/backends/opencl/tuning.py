@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyopencl as cl
 
+from engine import cache
 from engine.exchange.atomic import atomic_write
 
 Shape = tuple[int, ...]
@@ -42,7 +42,7 @@ class Tuning:
     def file(self) -> Path:
         """Where the shapes are kept."""
         digest = hashlib.sha256(self._identity().encode()).hexdigest()[:16]
-        return _cache_folder() / "ignetlab" / f"tiles-{digest}.json"
+        return cache.folder() / f"tiles-{digest}.json"
 
     def choose(
         self,
@@ -105,8 +105,3 @@ def _fastest(shapes: Sequence[Shape], runs: Sequence[Callable[[], None]]) -> Sha
             seconds[i] = min(seconds[i], time.perf_counter() - start)
     best = min(range(len(runs)), key=seconds.__getitem__)
     return shapes[best if seconds[best] < (1.0 - _NOISE) * seconds[0] else 0]
-
-
-def _cache_folder() -> Path:
-    """Return the user's cache folder, as the XDG base directories say."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
