@@ -17,6 +17,7 @@ import pyopencl as cl
 
 from engine import cache
 from engine.exchange.atomic import atomic_write
+from engine.health import processor
 
 Shape = tuple[int, ...]
 
@@ -74,7 +75,8 @@ class Tuning:
             if file.name.endswith(".cl")
         )
         names = (device.name, device.version, device.driver_version)
-        return json.dumps([*names, device.max_compute_units, texts])
+        units = device.max_compute_units
+        return json.dumps([*names, processor.signature(), units, texts])
 
     def _read(self) -> dict[str, Shape]:
         try:
