@@ -22,20 +22,17 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/common_folders.smk"
-include: "workflow/rules/common_targets.smk"
-include: "workflow/rules/common_ladder.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/augment.smk"
 include: "workflow/rules/folds.smk"
+include: "workflow/rules/parts.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/estimate.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/ladder.smk"
-include: "workflow/rules/ladder_tables.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/xor.smk"
@@ -51,26 +48,26 @@ include: "workflow/rules/benchmark.smk"
 rule all:
     default_target: True
     input:
-        all_results() if STORED else "results/report/report.html",
+        TARGETS.all() if STORED else "results/report/report.html",
     localrule: True
 
 
 rule results:
     input:
-        all_results(),
+        TARGETS.all(),
     localrule: True
 
 
 onstart:
-    print(device_line())
+    print(endings.device_line(STUDY))
 
 
 onsuccess:
-    print("\n".join(closing_lines()))
+    print("\n".join(endings.closing_lines(STUDY, workflow, PLACE)))
 
 
 onerror:
-    note_what_is_out_of_date()
+    endings.note_what_is_out_of_date(workflow)
     print(
         f"Some jobs failed: their logs are below {PLACE}logs/; what is done is kept."
     )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scripts.lib import baselines, cli, overlays, scores
+from scripts.lib import baselines, cli, overlays
 from scripts.lib.files import write_json
 from scripts.lib.samples import Part, Samples
+from scripts.lib.score import scores
 
 
 def make_baselines(args: argparse.Namespace) -> None:
@@ -35,7 +36,7 @@ def make_baselines(args: argparse.Namespace) -> None:
         for fold in range(len(samples.folds.folds)):
             part = samples.part(fold, protocol["reported"])
             for name, rows in _score(samples, fold, part).items():
-                found.setdefault(name, []).append(scores.summed(rows, part.children))
+                found.setdefault(name, []).append(scores.summed(rows, part.groups))
     write_json(args.output, found)
 
 

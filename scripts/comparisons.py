@@ -107,8 +107,8 @@ class _Reader:
             for _, fold, folder in runs.fold_folders(
                 self._root, model.experiment, model.variant, model.protocol
             ):
-                parts = read_json(folder / "metrics.json")["parts"]
-                folds.setdefault(fold, []).append(parts[model.protocol["reported"]])
+                part = runs.scores_of(folder, model.protocol["reported"])
+                folds.setdefault(fold, []).append(part)
             self._known[key] = [comparing.over_seeds(p) for p in folds.values()]
         return self._known[key]
 

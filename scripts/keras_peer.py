@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.training.early_stopping import EarlyStopping
-from scripts.evaluate import write_scores
 from scripts.lib import cli, devices, keras_checkpoint, packages
 from scripts.lib.files import write_csv, write_json
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Part, Samples
+from scripts.lib.score.evaluation import write_scores
 from scripts.lib.speed.learning import Pass
-from scripts.train import HISTORY_COLUMNS, add_data_arguments, fit_settings
+from scripts.lib.train.arguments import add_data_arguments
+from scripts.lib.train.recipes import HISTORY_COLUMNS, fit_settings
 
 if TYPE_CHECKING:  # needs Keras
     from scripts.lib.keras_peer import Side
@@ -54,7 +55,8 @@ def learn_beside(args: argparse.Namespace) -> None:
             "parameters": theirs.learned.count_params(),
         }
         _write_training(folder, task, beside["keras"], about)
-        write_scores(folder, task, samples, args.seed, fold, theirs.evaluate)
+        networks = {"best": theirs.evaluate}
+        write_scores(folder, task, samples, args.seed, fold, networks)
         write_json(folder / "beside.json", beside)
         _report(task, args.seed, fold, beside)
     for fold in range(len(samples.folds.folds)):

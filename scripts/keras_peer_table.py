@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, comparing, runs, scores, statistics, tables
+from scripts.lib import cli, comparing, runs, statistics, tables
 from scripts.lib.files import read_json, write_csv
+from scripts.lib.score import scores
 from scripts.lib.speed.learning import Pass, to_the_same_score
 from scripts.lib.splits import load_folds
 from scripts.tables import about_protocol, common_columns, leak_columns
@@ -53,7 +54,7 @@ def make_table(args: argparse.Namespace) -> None:
     protocols = {p["id"]: p for p in experiment["protocols"]}
     variants = {v["id"]: v for v in experiment["variants"]}
     rows = []
-    for name in experiment["keras_peer"]["variants"]:
+    for name in experiment["keras_peer"]["compared"]:
         common = common_columns(experiment, variants[name], source)
         if why := variants[name]["why_not"]:
             rows.append({**common, "note": f"not run: {why}"})
@@ -64,7 +65,7 @@ def make_table(args: argparse.Namespace) -> None:
                 rows.append({**common, **found})
     path = args.output_stem.with_name(f"{args.output_stem.name}.csv")
     left_out = [
-        v for v in experiment["keras_peer"]["variants"] if variants[v]["left_out"]
+        v for v in experiment["keras_peer"]["compared"] if variants[v]["left_out"]
     ]
     shown = [{**row, **_rounded(row)} for row in rows if row["variant"] not in left_out]
     title = f"{experiment['title']}: our engine beside Keras"
@@ -102,10 +103,7 @@ def _compared(
 ) -> dict[str, Any]:
     """Return both sides' scores with their intervals, and the paired difference."""
     part = protocol["reported"]
-    both = [
-        [read_json(folder / "metrics.json")["parts"][part] for folder in pair[2:]]
-        for pair in pairs
-    ]
+    both = [[runs.scores_of(folder, part) for folder in pair[2:]] for pair in pairs]
     ours, theirs = (scores.summary(side) for side in zip(*both, strict=True))
     each_in_the_other = (
         ours["low"] <= theirs["ours"] <= ours["high"]
@@ -170,9 +168,7 @@ def _less(mine: Mapping, other: Mapping) -> dict[str, Any]:
 
     Raises: ValueError if the two were not scored on the same rows.
     """
-    counts = [
-        {c: n for c, (_, n) in part["children"].items()} for part in (mine, other)
-    ]
+    counts = [{c: n for c, (_, n) in part["groups"].items()} for part in (mine, other)]
     if counts[0] != counts[1]:
         raise ValueError(
             f"scores: expected the same rows of both sides, received {mine['n']} rows "
@@ -182,9 +178,9 @@ def _less(mine: Mapping, other: Mapping) -> dict[str, Any]:
     return {
         "score": other["score"] - mine["score"],
         "n": mine["n"],
-        "children": {
-            child: [other["children"][child][0] - total, count]
-            for child, (total, count) in mine["children"].items()
+        "groups": {
+            group: [other["groups"][group][0] - total, count]
+            for group, (total, count) in mine["groups"].items()
         },
     }
 

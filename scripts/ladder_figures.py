@@ -99,7 +99,7 @@ def make_gradients(args: argparse.Namespace) -> None:
     for rung in ladder_runs.trained(about):
         if rung["recipe"] == about["rungs"][0]["recipe"]:
             first = ladder_runs.runs_of(about, rung, args.runs)[0]
-            found[rung["label"]] = first.gradients
+            found[rung["label"]] = first.records("gradients")
     figure = plots.layer_gradients(about, found, read_json(args.source))
     plots.save(figure, args.output)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.lib import cli, comparing, ladder_runs, statistics, tables
 from scripts.lib.files import read_json, write_csv
-from scripts.lib.ladder_runs import Run
+from scripts.lib.ladder_runs import PREDICTED, Run
 
 COLUMNS = (
     "a",
@@ -133,7 +133,10 @@ def _compare(a: Run, b: Run) -> dict[str, Any]:
 
 
 def _right(run: Run) -> dict[str, bool]:
-    return {row["id"]: row["target"] == row[EPOCH] for row in run.predictions(PART)}
+    return {
+        row["id"]: row["target"] == row[PREDICTED[EPOCH]]
+        for row in run.predictions(PART)
+    }
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scripts.lib import cli, ladder_runs, statistics, tables, watching
+from scripts.lib import cli, ladder_runs, statistics, tables
 from scripts.lib.files import read_json, write_csv
 from scripts.lib.ladder_runs import EPOCHS, Accuracy, Run
 
@@ -115,9 +115,9 @@ def _rung_rows(
     trained = rung["trained_as"]
     for epoch in EPOCHS:
         passes = sorted({run.pass_of(epoch) for run in found})
-        train = _train_accuracy(found, epoch)
+        train = _train_accuracy(rung, found, epoch)
         for part in PARTS:
-            top1 = train if part == "train" else _scored(found, part, epoch, "top1")
+            top1 = train if part == "train" else _scored(found, part, epoch, "score")
             value = published.get(part) if epoch == "last" else None
             row = {
                 "rung": rung["id"],
@@ -134,7 +134,7 @@ def _rung_rows(
                 "note": f"the training of {trained}" if trained != rung["id"] else None,
             }
             if part != "train":
-                row |= _columns("top5", _scored(found, part, epoch, "top5"))
+                row |= _columns("top5", _scored(found, part, epoch, "top_score"))
             if part == "test":
                 row |= _columns("unlike", _without(found, part, epoch, alike))
             yield row
@@ -168,16 +168,21 @@ def _gap(train: Accuracy, other: Accuracy) -> dict[str, float]:
     }
 
 
-def _train_accuracy(found: Sequence[Run], epoch: str) -> Accuracy:
+def _train_accuracy(rung: Mapping, found: Sequence[Run], epoch: str) -> Accuracy:
     """Return the accuracy on the training images that are watched after each pass."""
-    n = min(watching.IMAGES, found[0].training["samples"]["train"])
+    n = _watched(rung, found[0].training["samples"]["train"])
     scores = [run.history[run.pass_of(epoch) - 1]["training_score"] for run in found]
     return ladder_runs.accuracy([round(score * n) for score in scores], n)
 
 
+def _watched(rung: Mapping, trained: int) -> int:
+    """Return how many of the training images are watched."""
+    return min(rung["record"]["training_score"]["images"], trained)
+
+
 def _scored(found: Sequence[Run], part: str, epoch: str, top: str) -> Accuracy:
     scores = [run.parts[part][epoch] for run in found]
-    hits = [score[top]["hits"] for score in scores]
+    hits = [round(score[top] * score["n"] / 100) for score in scores]
     return ladder_runs.accuracy(hits, scores[0]["n"])
 
 
@@ -186,7 +191,8 @@ def _without(found: Sequence[Run], part: str, epoch: str, alike: set[str]) -> Ac
     hits, n = [], 0
     for run in found:
         rows = [row for row in run.predictions(part) if row["id"] not in alike]
-        hits.append(sum(row["target"] == row[epoch] for row in rows))
+        column = ladder_runs.PREDICTED[epoch]
+        hits.append(sum(row["target"] == row[column] for row in rows))
         n = len(rows)
     return ladder_runs.accuracy(hits, n)
 
@@ -200,7 +206,7 @@ def _cost(found: Sequence[Run]) -> dict[str, Any]:
         return " ".join(sorted({str(about[key]) for about in training}))
 
     return {
-        "gradient": median(sd for run in found for sd in run.gradients[0]),
+        "gradient": median(sd for run in found for sd in run.records("gradients")[0]),
         "parameters": all_of("parameters"),
         "passes": all_of("passes"),
         "pass_seconds": round(median(seconds), 3),
@@ -285,7 +291,7 @@ def _notes(
     """Yield what must stand beside the numbers."""
     yield from ladder_runs.notes(about, source)
     test = next(row for row in rows if row["part"] == "test")
-    watched = min(watching.IMAGES, sizes["train"])
+    watched = _watched(about["rungs"][0], sizes["train"])
     kind = (
         "Wilson's over the images (other images, the same training)"
         if test["interval"] == "images"

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, runs, scores, statistics, tables
+from scripts.lib import cli, runs, statistics, tables
 from scripts.lib.files import read_json, write_csv
 from scripts.lib.samples import read_targets
+from scripts.lib.score import scores
 
 COLUMNS = (
     "experiment",
@@ -188,9 +189,7 @@ def leak_columns(protocol: Mapping) -> dict[str, str]:
 def _scores(protocol: Mapping, found: list[tuple[int, int, Path]]) -> dict[str, Any]:
     """Return the numbers of one variant under one protocol, from its folds' files."""
     part = protocol["reported"]
-    parts = [
-        read_json(folder / "metrics.json")["parts"][part] for _, _, folder in found
-    ]
+    parts = [runs.scores_of(folder, part) for _, _, folder in found]
     training = [read_json(folder / "training.json") for _, _, folder in found]
     ends = [
         part["score"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ class Progress:
 
     identity: what must be the same for a resume to give the same bytes.
     samples_done, total, seconds: of the pass under way, 0 between two passes.
+    since_samples, since_total: since the last of the step rows.
     """
 
     identity: str
@@ -38,6 +39,9 @@ class Progress:
     best: float
     best_pass: int
     waited: int
+    step_rows: list[dict] = field(default_factory=list)
+    since_samples: int = 0
+    since_total: float = 0.0
 
 
 def previous(path: Path) -> Path:
@@ -124,15 +128,15 @@ def check_sizes(
 def _check(progress: Progress) -> None:
     """Raise ValueError for a value of another type, or a count below zero."""
     kinds = {"str": str, "int": int, "float": int | float, "list[dict]": list}
-    for field in fields(progress):
-        value = getattr(progress, field.name)
-        good = isinstance(value, kinds[field.type]) and not isinstance(value, bool)
-        if good and field.type == "int":
+    for each in fields(progress):
+        value = getattr(progress, each.name)
+        good = isinstance(value, kinds[each.type]) and not isinstance(value, bool)
+        if good and each.type == "int":
             good = 0 <= value < 2**63
-        if good and field.type == "list[dict]":
+        if good and each.type == "list[dict]":
             good = all(isinstance(row, dict) for row in value)
         if not good:
-            raise ValueError(f"{field.name}: expected {field.type}, received {value!r}")
+            raise ValueError(f"{each.name}: expected {each.type}, received {value!r}")
 
 
 def _advice(path: Path) -> str:

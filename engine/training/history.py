@@ -18,9 +18,12 @@ class History:
     best_pass: the pass whose parameters the network holds at the end.
     stopped: "passes" (all were done) or "tolerance" (early stopping).
     last: the parameters after the last pass, as `Network.parameters` gives them.
+    step_rows: one dict per `measure_steps` steps, where they are asked for: step,
+    training_loss (the mean since the row before), and what `step_measure` added.
     """
 
     rows: list[dict] = field(default_factory=list)
     best_pass: int = 0
     stopped: str = "passes"
     last: dict[str, np.ndarray] = field(default_factory=dict)
+    step_rows: list[dict] = field(default_factory=list)

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
-from scripts.lib import scores
 from scripts.lib.samples import Part
+from scripts.lib.score import scores
 
 # Penalties tried, in ascending order of strength; the validation part chooses, as it
 # chooses the pass at which a network stops.

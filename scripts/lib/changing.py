@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.augment.pipeline import augment_batch, parse_steps
-from engine.training.loop import Transform
+from engine.training.run import Transform
 from scripts.lib.samples import Samples
 
 

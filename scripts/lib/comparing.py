@@ -140,7 +140,7 @@ def compare(
 
 
 def _rows(part: Mapping[str, Any]) -> dict[str, int]:
-    return {child: count for child, (_, count) in part["children"].items()}
+    return {group: count for group, (_, count) in part["groups"].items()}
 
 
 def over_seeds(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

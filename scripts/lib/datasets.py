@@ -19,6 +19,8 @@ from scripts.lib.schema import read_yaml
 _KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
 # Kinds that are drawn by this project, into files as their official likes have them.
 GENERATED = ("embedded", "textures")
+# What stands for the augmentation of rows that are not enlarged.
+PLAIN = "none"
 # Kinds whose images lie in few files together, with a test part of their own.
 CIFAR = ("cifar", "textures")
 

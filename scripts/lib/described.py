@@ -38,8 +38,12 @@ def workload(study: Study) -> str:
     )
 
 
-def experiment_json(study: Study, experiment: str) -> str:
-    """Return all that tables and figures must know of an experiment, as JSON."""
+def experiment_json(study: Study, experiment: str, peer: str | None = None) -> str:
+    """Return all that tables and figures must know of an experiment, as JSON.
+
+    peer: the experiment in which Keras learns some of its variants.
+    """
+    compared = study.configs.experiments[peer] if peer else {}
     config = study.experiments[experiment]
     return json_text(
         {
@@ -51,7 +55,7 @@ def experiment_json(study: Study, experiment: str) -> str:
             "augmentation": config["augmentation"],
             "baselines": config.get("baselines", True),
             "dataset": study.dataset_of(experiment),
-            "keras_peer": config.get("keras_peer"),
+            "keras_peer": {k: compared[k] for k in ("compared", "protocols") if peer},
             "protocols": [
                 {
                     "id": p,

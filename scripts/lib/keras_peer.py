@@ -24,7 +24,7 @@ from scripts.lib import keras_models
 from scripts.lib.samples import Part, Samples
 from scripts.lib.speed.clock import Clock
 from scripts.lib.speed.learning import Pass
-from scripts.train import batch_size, fit_settings, make_trainer
+from scripts.lib.train.recipes import batch_size, fit_settings, make_trainer
 
 _CHECKED = 4  # images that both must say the same of
 

@@ -16,6 +16,8 @@ from scripts.lib.files import read_json
 
 # The network that validation chose, and the one after the last pass, as S4 reports.
 EPOCHS = ("last", "best")
+# What they are called in predictions.csv.
+PREDICTED = {"last": "last", "best": "prediction"}
 
 
 @dataclass(frozen=True)
@@ -32,27 +34,39 @@ class Run:
 
     @cached_property
     def parts(self) -> dict[str, Any]:
-        """The scores of metrics.json: {part: {best, last: {n, top1, top5}}}."""
+        """The scores of metrics.json: {part: {best, last: {n, score, top_score}}}."""
         return read_json(self.folder / "metrics.json")["parts"]
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """The passes of history.csv."""
+        """The passes of history.csv, each with its `training_score`."""
         rows = tables.read(self.folder / "history.csv")
-        return [{key: float(value) for key, value in row.items()} for row in rows]
+        scores = self.records("training_score")
+        return [
+            {key: float(value) for key, value in row.items()}
+            | {"training_score": scores[int(row["pass"])][0]}
+            for row in rows
+        ]
 
     def predictions(self, part: str) -> list[dict[str, str]]:
         """Return the rows of predictions.csv of one part."""
         rows = tables.read(self.folder / "predictions.csv")
         return [row for row in rows if row["part"] == part]
 
-    @cached_property
-    def gradients(self) -> dict[int, list[float]]:
-        """{pass: sd of ∂loss/∂w of each layer, from input to output}."""
+    def records(self, name: str) -> dict[int, list[float]]:
+        """Return {pass: values}, layer after layer, of one record of records.csv.
+
+        Pass 0 is before the first step.
+        """
         found: dict[int, list[float]] = {}
-        for row in tables.read(self.folder / "gradients.csv"):
-            found.setdefault(int(row["pass"]), []).append(float(row["sd"]))
+        for row in self._records:
+            if row["record"] == name and row["pass"]:
+                found.setdefault(int(row["pass"]), []).append(float(row["value"]))
         return found
+
+    @cached_property
+    def _records(self) -> list[dict[str, str]]:
+        return tables.read(self.folder / "records.csv")
 
     def pass_of(self, epoch: str) -> int:
         """Return the pass that the network `best` or `last` is of."""

@@ -94,8 +94,7 @@ def comparison_problems(
     known = [
         f"{experiment}/{variant}"
         for experiment, config in experiments.items()
-        if config["kind"] == "training"
-        for variant in config["variants"]
+        for variant in config.get("variants", ())
     ]
     for pattern in dict.fromkeys(_patterns(comparison)):
         if not fnmatch.filter(known, pattern):

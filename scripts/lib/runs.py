@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.lib.files import read_json
+
 
 def fold_folder(folder: Path, fold: int) -> Path:
     """Return where the files of one fold of a training lie."""
@@ -28,3 +30,8 @@ def fold_folders(
         names = (experiment["experiment"], variant["id"], protocol["id"], f"seed{seed}")
         for fold in range(protocol["k"]):
             yield seed, fold, fold_folder(root.joinpath(*names), fold)
+
+
+def scores_of(folder: Path, part: str, network: str = "best") -> dict[str, Any]:
+    """Return what metrics.json says of a fold's network: best, or last."""
+    return read_json(folder / "metrics.json")["parts"][part][network]

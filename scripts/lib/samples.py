@@ -26,13 +26,14 @@ class Part:
     x: images float32 (n, channels, h, w) in [0, 1], 1 = white paper; with the recipe's
     `center` less the mean image of the fold's training part, with `normalize` each
     channel less its mean and divided by its sd there. t: int (n,) classes, or float64
-    (n, 1) months / target_scale. ids: of the rows; children: who drew them.
+    (n, 1) months / target_scale. ids: of the rows; groups: which of them
+    belong together (who drew them).
     """
 
     x: np.ndarray
     t: np.ndarray
     ids: list[str]
-    children: list[str]
+    groups: list[str]
 
 
 class Samples:
@@ -54,7 +55,7 @@ class Samples:
         self.folds: Folds = load_folds(folds, labels)
         rows = _read_rows([augmented] if isinstance(augmented, Path) else augmented)
         self.images, self.copies = rows["images"], rows["copy"]
-        self.ids, self.parents, self.children = (
+        self.ids, self.parents, self.groups = (
             rows[key].tolist() for key in ("ids", "parent", "child")
         )
         if self.images.ndim == 3:
@@ -105,7 +106,7 @@ class Samples:
             self.normal(self.scaled(rows), fold),
             self.targets[rows],
             [self.ids[i] for i in rows],
-            [self.children[i] for i in rows],
+            [self.groups[i] for i in rows],
         )
 
     def scaled(self, rows: np.ndarray) -> np.ndarray:

@@ -12,9 +12,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import datasets, deviations
-from scripts.lib.config import ConfigError, Configs, load_configs, merged_recipe
+from scripts.lib import datasets, deviations, kinds
+from scripts.lib.config import ConfigError, Configs, load_configs
 from scripts.lib.files import sha256_of
+from scripts.lib.kinds.learning import merged_recipe
+
+# What a training asks for if its experiment does not say: at `demo` 405 MB of IgNet and
+# 1300 of the Keras-style network in at most 28 s of one core; at `paper` 19 core hours
+# for all of the latter.
+_JOB = {
+    "threads": 1,
+    "megabytes": 2500,
+    "minutes": {"smoke": 5, "demo": 10, "short": 10, "paper": 240},
+}
 
 
 class Study:
@@ -30,6 +40,13 @@ class Study:
         self.gpus: int = settings["gpus_per_training"]
         self.share_gpu: bool = settings["share_gpu"]
         self.experiments = {n: configs.experiments[n] for n in settings["experiments"]}
+        # Those that are learned, if only for another one's table.
+        self.learned = {
+            name: configs.experiments[name]
+            for chosen, experiment in self.experiments.items()
+            for name in (chosen, experiment.get("trained_as", chosen))
+            if "variants" in configs.experiments[name]
+        }
         self.datasets = configs.datasets
         self.augmentations = configs.augmentations
         self.protocols = configs.protocols
@@ -41,8 +58,7 @@ class Study:
                 dataset=_asked(settings["dataset"], experiment, configs),
                 download=settings["download"],
             )
-            for name, experiment in self.experiments.items()
-            if experiment["kind"] in ("training", "ladder")
+            for name, experiment in self.learned.items()
         }
         if settings["download"]:
             datasets.check_download(self.choices.values(), configs.datasets)
@@ -50,7 +66,7 @@ class Study:
         self.generated = [name for name, folder in self.folders.items() if not folder]
         self.downloaded = {c.dataset for c in self.choices.values() if c.downloaded}
         self.local = [name for name, folder in self.folders.items() if folder]
-        self.trained = [n for n in self.experiments if self.runs_of(n)]
+        self.trained = [n for n in self.learned if self.runs_of(n)]
 
     @property
     def whole(self) -> list[str]:
@@ -74,10 +90,7 @@ class Study:
         """
         ran: dict[datasets.Choice, list[str]] = {}
         for name, choice in self.choices.items():
-            experiment = self.experiments[name]
-            ladder = experiment["kind"] == "ladder"
-            told = experiment["group"] if ladder else name
-            ran.setdefault(choice, []).append(told)
+            ran.setdefault(choice, []).append(self.shown_in(name))
         return {
             c.dataset: f"Note: {', '.join(dict.fromkeys(names))} ran on {c.dataset}, a "
             f"generated stand-in for {c.stands_in_for or 'real data'}; set data_dir"
@@ -106,33 +119,19 @@ class Study:
 
         Left out is a variant that `why_not` has a reason for.
         """
-        if self.experiments[experiment]["kind"] != "training":
+        config = self.learned.get(experiment, {})
+        if "trained_as" in config:
             return []
         return [
             (name, protocol)
-            for name in self.experiments[experiment]["variants"]
+            for name in config.get("variants", ())
             if not self.why_not(experiment, name)
             for protocol in self.protocols_of(experiment)
         ]
 
-    @property
-    def beside_keras(self) -> str | None:
-        """Return the experiment of which Keras learns something too, if it is run."""
-        asked = [n for n in self.trained if "keras_peer" in self.experiments[n]]
-        return next((n for n in asked if self.keras_runs_of(n)), None)
-
-    def keras_runs_of(self, experiment: str) -> list[tuple[str, str]]:
-        """Return the (variant, protocol) pairs that Keras learns too."""
-        asked = self.experiments[experiment]["keras_peer"]
-        return [
-            (variant, protocol)
-            for variant, protocol in self.runs_of(experiment)
-            if variant in asked["variants"] and protocol in asked["protocols"]
-        ]
-
     def protocols_of(self, experiment: str) -> list[str]:
         """Return the protocols that an experiment is run under at the scale."""
-        config = self.experiments[experiment]
+        config = self.learned[experiment]
         return config["scales"][self.scale].get("protocols", config["protocols"])
 
     def why_not(self, experiment: str, variant: str) -> str | None:
@@ -148,7 +147,7 @@ class Study:
 
     def left_out(self, experiment: str, variant: str) -> bool:
         """Return whether the scale runs other variants only."""
-        run = self.experiments[experiment]["scales"][self.scale].get("variants", ["*"])
+        run = self.learned[experiment]["scales"][self.scale].get("variants", ["*"])
         return not any(fnmatch.fnmatchcase(variant, pattern) for pattern in run)
 
     @property
@@ -165,8 +164,26 @@ class Study:
 
         But for a ladder's rungs, which are one experiment together.
         """
-        own = {n: [n] for n, e in self.experiments.items() if e["kind"] != "ladder"}
+        own = {n: [n] for n in self.experiments if self.shown_in(n) == n}
         return {**own, **self.groups}
+
+    def shown_in(self, experiment: str) -> str:
+        """Return the table that an experiment stands in: its own, or a group's."""
+        config = self.configs.experiments[experiment]
+        return kinds.of(config).table(experiment, config)
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Return the chosen experiments of a kind."""
+        return [n for n in self.configs.of_kind(kind) if n in self.experiments]
+
+    def is_official(self, protocol: str) -> bool:
+        """Return whether a protocol keeps the test part that a set comes with."""
+        return self.protocols[protocol]["unit"] == "official"
+
+    def job(self, experiment: str) -> dict[str, Any]:
+        """Return what a training asks for: threads, megabytes, minutes."""
+        job = {**_JOB, **self.learned[experiment].get("job", {})}
+        return {**job, "minutes": job["minutes"][self.scale]}
 
     def baselines_of(self, experiment: str, variant: str, protocol: str) -> str:
         """Return the file of the trivial baselines of a variant's task and data.
@@ -191,18 +208,16 @@ class Study:
 
     def protocols_with(self, folds: int) -> list[str]:
         """Return the protocols of so many folds at the scale."""
-        dealt = [p for p in self.protocols if self.protocols[p]["unit"] != "official"]
-        return [p for p in dealt if self.folds_of(p) == folds]
+        return [p for p in self.protocols if self.folds_of(p) == folds]
 
     @property
     def fold_counts(self) -> list[int]:
         """Return the numbers of folds that occur at the scale."""
-        counts = {self.folds_of(protocol) for protocol in self.protocols}
-        return sorted(n for n in counts if self.protocols_with(n))
+        return sorted({self.folds_of(protocol) for protocol in self.protocols})
 
     def variant(self, experiment: str, variant: str) -> dict[str, Any]:
         """Return one variant's settings."""
-        return self.experiments[experiment]["variants"][variant]
+        return self.learned[experiment]["variants"][variant]
 
     def model_of(self, experiment: str, variant: str) -> str:
         """Return the id of the model that a variant trains."""
@@ -212,9 +227,13 @@ class Study:
         """Return a protocol's number of folds at the scale."""
         return self.protocols[protocol]["folds"][self.scale]
 
-    def copies_of(self, augmentation: str) -> int:
-        """Return the number of rows for each drawing at the scale."""
-        return self.augmentations[augmentation]["copies"][self.scale]
+    def copies_of(self, augmentation: str | None) -> int:
+        """Return the number of rows for each drawing at the scale; None: one."""
+        return (
+            1
+            if augmentation is None
+            else self.augmentations[augmentation]["copies"][self.scale]
+        )
 
     # What of a configuration file matters to a step, as JSON for its params: what else
     # the file says (titles, comments, other scales) must not make the step run again.
@@ -263,7 +282,7 @@ class Study:
 
     def recipe(self, experiment: str, variant: str) -> dict[str, Any]:
         """Return how a variant is trained at the scale."""
-        return merged_recipe(self.experiments[experiment], variant, self.scale)
+        return merged_recipe(self.learned[experiment], variant, self.scale)
 
     def task(self, experiment: str, variant: str, protocol: str, *keys: str) -> str:
         """Return what one training is to do, as JSON; keys: more of the protocol."""
@@ -284,6 +303,7 @@ class Study:
                 "target": settings["target"],
                 "task": settings["task"],
                 "loss": settings["loss"],
+                "record": self.learned[experiment].get("record", {}),
             }
         )
 
@@ -327,11 +347,19 @@ class Study:
 def _asked(dataset: str, experiment: Mapping[str, Any], configs: Configs) -> str:
     """Return the data set that is asked for by its id, where it is for an experiment.
 
-    A ladder's rungs learn photos, and no other experiment does.
+    That is one of the experiment's own, or one that the same data stand in for; or
+    where it says nothing of that, one whose images are alike.
     """
-    kind = configs.datasets[dataset]["kind"] if dataset != "auto" else None
-    photos = kind in datasets.CIFAR
-    return dataset if photos == (experiment["kind"] == "ladder") else "auto"
+    if dataset == "auto" or dataset in experiment["datasets"]:
+        return dataset
+    asked = configs.datasets[dataset]
+    own = [configs.datasets[name] for name in experiment["datasets"]]
+    stand_ins = {config["stand_in"] for config in own if "stand_in" in config}
+    if asked.get("stand_in", dataset) in stand_ins:
+        return dataset
+    alike = "stand_in" not in asked and dataset not in stand_ins
+    fits = alike and asked["image"] in [config["image"] for config in own]
+    return dataset if fits else "auto"
 
 
 def load_study(

@@ -202,13 +202,13 @@ def test_each_pass_takes_every_sample_once_in_the_order_of_the_seed(reference):
     x, t = vectors(40)
     x[:, 0] = np.arange(40)
     taken = []
-    one_step = trainer._start
+    one_step = trainer.start
 
     def spy(x, t):
         taken.append(x[:, 0].astype(int).tolist())
         return one_step(x, t)
 
-    trainer._start = spy
+    trainer.start = spy
     trainer.optimizer.settings["learning_rate"] = 1e-6
     trainer.fit((x, t), passes=2)
     assert [len(batch) for batch in taken] == [16, 16, 8] * 2
@@ -385,3 +385,45 @@ def test_validation_does_not_touch_the_training(any_device):
 def test_settings_of_fit_that_mean_nothing(settings, text, reference):
     with pytest.raises(engine.InputError, match=text):
         trainer_of(LINEAR, reference).fit(vectors(), **settings)
+
+
+def test_rows_by_step_are_those_of_a_run_that_was_stopped(any_device, tmp_path):
+    """... whose checkpoint lies between two of them; they change no parameter."""
+    x, t = images()
+    data, path = (x[:36], t[:36]), tmp_path / "checkpoint.npz"
+
+    def fit(passes, look=None, **more):
+        trainer = trainer_of(SPEC, any_device, batch_size=16)
+        found = trainer.fit(
+            data, passes=passes, step_measure=look, measure_steps=2, **more
+        )
+        return found.step_rows, trainer.network.parameters()
+
+    def look(step):
+        if step == 6 and path.exists():
+            raise KeyboardInterrupt
+        return {"seen": step}
+
+    rows, parameters = fit(3, lambda step: {"seen": step})
+    assert [(row["step"], row["seen"]) for row in rows] == [
+        (2, 2),
+        (4, 4),
+        (6, 6),
+        (8, 8),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        fit(3, look, checkpoint=path, checkpoint_steps=5)
+    path.rename(tmp_path / "kept.npz")
+    again, same = fit(3, lambda step: {"seen": step}, checkpoint=tmp_path / "kept.npz")
+    assert again == rows
+    for name, values in parameters.items():
+        np.testing.assert_array_equal(same[name], values)
+
+
+def test_a_row_by_step_has_the_mean_loss_since_the_row_before(reference):
+    whole, values = vectors(40)
+    still = {"sgd": {"learning_rate": 0.0}}
+    trainer = trainer_of(LINEAR, reference, batch_size=10, optimizer=still)
+    history = trainer.fit((whole, values), passes=2, measure_steps=4)
+    each = [row["training_loss"] for row in history.rows]
+    assert [row["training_loss"] for row in history.step_rows] == each

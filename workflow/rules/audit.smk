@@ -7,7 +7,7 @@ rule audit:
     """Look for what scored rows share with what was seen before; fail where none may."""
     input:
         labels="results/data/{dataset}/labels.csv",
-        augmented="results/data/{dataset}/augmented/{augmentation}.npz",
+        augmented=INPUTS.augmented,
         folds="results/data/{dataset}/folds/{protocol}.json",
     output:
         "results/data/{dataset}/audit/{augmentation}/{protocol}.json",
@@ -16,7 +16,7 @@ rule audit:
     threads: 1
     resources:
         mem_mb=megabytes(1000),  # 225 at `demo`
-        runtime=minutes(5, 10, 10, 60),
+        runtime=PARAMS.minutes(5, 10, 10, 60),
     params:
         code=code("audit"),
         protocol=lambda wc: STUDY.part(
@@ -35,8 +35,8 @@ rule audit:
 rule leak_audit:
     """Put what every protocol that is run shares between its sides into one table."""
     input:
-        audits=audits_of(STUDY.trained),
-        sources=sources_of(STUDY.trained),
+        audits=INPUTS.audits(),
+        sources=INPUTS.sources(INPUTS.audited()),
     output:
         csv=report(
             "results/tables/leak_audit.csv",

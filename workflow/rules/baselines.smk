@@ -6,7 +6,7 @@ rule baselines:
     """Score chance, majority, nearest neighbour and a linear model on the same folds."""
     input:
         labels="results/data/{dataset}/labels.csv",
-        augmented="results/data/{dataset}/augmented/{augmentation}.npz",
+        augmented=INPUTS.augmented,
         folds="results/data/{dataset}/folds/{protocol}.json",
     output:
         "results/data/{dataset}/baselines/{augmentation}/{protocol}/{task}-{target}.json",
@@ -15,7 +15,7 @@ rule baselines:
     threads: 1
     resources:
         mem_mb=megabytes(1500),  # 360 at `demo`
-        runtime=minutes(5, 10, 10, 60),
+        runtime=PARAMS.minutes(5, 10, 10, 60),
     params:
         code=code("baselines"),
         protocol=lambda wc: STUDY.part("protocols", wc.protocol, "labels", "reported"),

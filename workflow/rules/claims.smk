@@ -5,7 +5,7 @@
 rule comparisons:
     """Compare models two by two on the same folds, where no fold leaks."""
     input:
-        unpack(compared_files),
+        unpack(INPUTS.compared),
     output:
         csv=report(
             "results/tables/comparisons_{comparison}.csv",
@@ -35,8 +35,8 @@ rule comparisons:
 rule claims:
     """Say of every testable sentence of a document whether our tables bear it out."""
     input:
-        tables=lambda wc: claims_tables(wc.document),
-        sources=lambda wc: claims_sources(wc.document),
+        tables=lambda wc: TARGETS.claims_tables(wc.document),
+        sources=lambda wc: TARGETS.claims_sources(wc.document),
     output:
         csv=report(
             "results/tables/claims_{document}.csv",
@@ -52,8 +52,10 @@ rule claims:
     params:
         code=code("claims"),
         claims=lambda wc: STUDY.digest([STUDY.part("claims", wc.document)]),
-        outside=lambda wc: outside_tables(wc.document),
-        content=lambda wc: STUDY.digest_files(Path(), outside_tables(wc.document)),
+        outside=lambda wc: TARGETS.outside_tables(wc.document),
+        content=lambda wc: STUDY.digest_files(
+            Path(), TARGETS.outside_tables(wc.document)
+        ),
         scale=STUDY.scale,
         stem=stem_of,
     message:

@@ -1,6 +1,5 @@
-# What the rules share: the checked configuration, paths, and the environment of the jobs.
-# No rules here, and no logic beyond looking things up.
-import json
+# What the rules share: the checked configuration, and the environment of the jobs. No rules
+# here, and no logic: what is looked up stands in scripts/lib.
 import os
 import sys
 from pathlib import Path
@@ -10,11 +9,13 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.lib import datasets, described, ladder, packages, provenance
-from scripts.lib import questions, showing
-from scripts.lib.convolutions import asked as convolutions
-from scripts.lib.diagnosis import asked as diagnosis
+from scripts.lib import datasets, described, endings, questions, showing
+from scripts.lib.inputs import KERAS_RUN, RUN, Inputs, numbered, of_all_folds
+from scripts.lib.kinds import convolutions, diagnostics, keras_peer, ladder
+from scripts.lib.params import StudyParams, above, code, megabytes, run_of, runs_above
+from scripts.lib.params import stem_of, wildcards_of
 from scripts.lib.study import load_study
+from scripts.lib.targets import SUMMARY, Targets
 
 # Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the
 # user stands and whether the virtual environment is activated or not. Without the last
@@ -51,261 +52,24 @@ os.environ.update(
 # Without --cache Snakemake would say of each such rule, at every start, that it can be
 # cached.
 CACHED = workflow.workflow_settings.cache is not None
+# Files are sent to a storage, and lie on no disk that the whole run sees.
+STORED = workflow.storage_settings.default_storage_provider is not None
+# What the user is told that files are below; their paths are added.
+PLACE = f"{workflow.storage_settings.default_storage_prefix}/" if STORED else ""
 # Resources of what computes on the device. Missing rather than 0, which Kubernetes takes
 # for a GPU asked for.
 GPU = {"gpu": STUDY.gpus} if STUDY.gpus else {}
-# All folds of one variant under one protocol; below it fold0/, fold1/, ...
-RUN = "results/runs/{experiment}/{variant}/{protocol}/seed{seed}"
-# Parts of the step `diagnostics`, and what each makes below results/.
-LOOKED_INTO = diagnosis.experiment_of(STUDY)
-DIAGNOSTICS = {
-    "derivatives": ["tables/ignet_diagnostics.csv", "figures/ignet_diagnostics.png"],
-    "tuning": ["tables/ignet_tune.csv"],
-    "w2": ["tables/ignet_w2.csv", "figures/ignet_w2.png"],
-    "freezeconnect": ["tables/freezeconnect.csv", "figures/freezeconnect.png"],
-}
-# The same trainings by Keras.
-KERAS_RUN = "results/runs/keras_peer/{experiment}/{variant}/{protocol}/seed{seed}"
+INPUTS = Inputs(STUDY, stored=STORED, local=local)
+PARAMS = StudyParams(INPUTS)
+TARGETS = Targets(INPUTS)
 
 
 wildcard_constraints:
     dataset="[A-Za-z0-9_-]+",
     augmentation="[A-Za-z0-9_-]+",
     experiment="[A-Za-z0-9_-]+",
-    rung="[A-Za-z0-9_-]+",
     variant="[A-Za-z0-9_-]+",
     protocol="[A-Za-z0-9_-]+",
     task="regression|classification",
     target=r"[a-z0-9_+]+",
     seed=r"\d+",
-
-
-def dataset_part(*keys):
-    """A params function: what a step reads of its data set's configuration."""
-    return lambda wc: STUDY.part("datasets", wc.dataset, *keys)
-
-
-def code(*steps):
-    """The fingerprint of the code that these steps run: a change of it reruns them."""
-    return provenance.fingerprint(*(f"scripts.{step}" for step in steps))
-
-
-def megabytes(number):
-    """A resource: memory; twice of it at the second attempt, and so on."""
-    return lambda wildcards, attempt: number * attempt
-
-
-def minutes(smoke, demo, short, paper):
-    """The resource `runtime`: the longest job of a rule at each scale, with room."""
-    number = dict(smoke=smoke, demo=demo, short=short, paper=paper)[STUDY.scale]
-    return lambda wildcards, attempt: number * attempt
-
-
-def wildcards_of(wildcards):
-    """A param of every cached rule: by its wildcards alone --cache tells nothing apart."""
-    return dict(wildcards.items())
-
-
-def numbered(files):
-    """Outputs with a name each, as --cache asks for."""
-    return {f"file{number}": file for number, file in enumerate(files)}
-
-
-def folder_of(wildcards):
-    """Where a data set's drawings lie."""
-    folder = STUDY.folders[wildcards.dataset]
-    return str(folder) if folder else f"results/data/{wildcards.dataset}/raw"
-
-
-def downloaded_of(wildcards):
-    """The files of a data set's archive; none if the data set is not downloaded."""
-    if wildcards.dataset not in STUDY.downloaded:
-        return []
-    names = datasets.archive_files(STUDY.datasets[wildcards.dataset])
-    return [f"{folder_of(wildcards)}/{name}" for name in names]
-
-
-def names_of(wildcards):
-    """The drawings' names, relative to their folder."""
-    config_ = STUDY.datasets[wildcards.dataset]
-    if config_["kind"] in datasets.GENERATED:
-        return datasets.generated_files(config_)
-    if wildcards.dataset in STUDY.downloaded:
-        return datasets.archive_files(config_)
-    if config_["kind"] in datasets.CIFAR:
-        return datasets.list_drawings(config_, Path(folder_of(wildcards)))
-    return datasets.list_images(Path(folder_of(wildcards)), config_["title"])
-
-
-def drawings_of(wildcards):
-    """The drawings' files: editing one reruns what reads its pixels."""
-    plain = [name for name in names_of(wildcards) if not set(name) & set("{}")]
-    files = [f"{folder_of(wildcards)}/{name}" for name in plain]
-    return at_hand(wildcards.dataset, files)
-
-
-def braced_of(wildcards):
-    """The same for names that Snakemake would take for wildcards: their content."""
-    braced = [name for name in names_of(wildcards) if set(name) & set("{}")]
-    return STUDY.digest_files(Path(folder_of(wildcards)), braced)
-
-
-def data_folder(experiment):
-    """Where the files of the data set lie that an experiment runs on."""
-    return f"results/data/{STUDY.dataset_of(experiment)}"
-
-
-def data_of(name):
-    """An input function: a file of the data set that the job's experiment runs on."""
-    return lambda wc: f"{data_folder(wc.experiment)}/{name}"
-
-
-def augmented_of(wildcards):
-    """The copies that a variant learns from; without a variant the experiment's own."""
-    experiment = STUDY.experiments[wildcards.experiment]
-    variant = experiment["variants"].get(
-        getattr(wildcards, "variant", None), experiment
-    )
-    folder = data_folder(wildcards.experiment)
-    return f"{folder}/augmented/{variant['augmentation']}.npz"
-
-
-def folds_of(wildcards):
-    return f"{data_folder(wildcards.experiment)}/folds/{wildcards.protocol}.json"
-
-
-def audit_file(experiment, variant, protocol):
-    """The leak audit of a variant's copies, dealt by a protocol."""
-    augmentation = STUDY.variant(experiment, variant)["augmentation"]
-    folder = f"{data_folder(experiment)}/audit"
-    return f"{folder}/{augmentation}/{protocol}.json"
-
-
-def audit_of(wildcards):
-    """The leak audit of what one training learns and is scored on."""
-    return audit_file(wildcards.experiment, wildcards.variant, wildcards.protocol)
-
-
-def audits_of(experiments):
-    """The leak audits of all trainings of some experiments."""
-    return sorted(
-        {
-            audit_file(name, variant, protocol)
-            for name in experiments
-            for variant, protocol in STUDY.runs_of(name)
-        }
-    )
-
-
-def sources_of(experiments):
-    """Where the data sets of some experiments come from."""
-    names = {STUDY.dataset_of(name) for name in experiments}
-    return [f"results/data/{name}/source.json" for name in sorted(names)]
-
-
-def augmentation_option(wildcards):
-    """Option of scripts.folds that names the recipe whose copies are dealt."""
-    name = STUDY.protocols[wildcards.protocol]["augmentation"]
-    file = f'"$IGNETLAB_CONFIG"/augmentations/{name}.yaml'
-    return f"--augmentation {file}" if name else ""
-
-
-def label_sources(wildcards):
-    """What labels depend on beside names: source.json, and labels.csv if there is one."""
-    files = [f"results/data/{wildcards.dataset}/source.json"]
-    kind = STUDY.datasets[wildcards.dataset]["kind"]
-    # Of what is in a storage a job finds no names but those of the files that it is given.
-    given = STORED and not own_folder(wildcards.dataset)
-    if kind in datasets.CIFAR or given:
-        files += drawings_of(wildcards)
-    if kind == "labels_csv":
-        files += at_hand(wildcards.dataset, [f"{folder_of(wildcards)}/labels.csv"])
-    return files
-
-
-def of_all_folds(name, folds, run=RUN):
-    """The file `name` of each of so many folds of one training."""
-    return [f"{run}/fold{j}/{name}" for j in range(folds)]
-
-
-def trainings_of(experiment, name):
-    """The file `name` of every training of an experiment."""
-    return _files_of(experiment, STUDY.runs_of(experiment), name, RUN)
-
-
-def keras_runs_of(experiment, name, run):
-    """The same of those that Keras learns too; run: RUN (ours) or KERAS_RUN."""
-    return _files_of(experiment, STUDY.keras_runs_of(experiment), name, run)
-
-
-def _files_of(experiment, pairs, name, run):
-    return [
-        path.format(
-            experiment=experiment, variant=variant, protocol=protocol, seed=seed
-        )
-        for variant, protocol in pairs
-        for seed in STUDY.seeds
-        for path in of_all_folds(name, STUDY.folds_of(protocol), run)
-    ]
-
-
-def needs_keras(wildcards):
-    """No file, but an error before the first job where Keras is not installed."""
-    packages.require_keras()
-    return []
-
-
-def task_of(*keys):
-    """A params function: what one training is asked to do; keys: more of its protocol."""
-    return lambda wc: STUDY.task(wc.experiment, wc.variant, wc.protocol, *keys)
-
-
-def diagnosed(part):
-    """The inputs of one part: data and folds of the experiment that is looked into."""
-    folder = f"results/data/{STUDY.dataset_of(LOOKED_INTO)}"
-    augmentation = STUDY.experiments[LOOKED_INTO]["augmentation"]
-    protocols = diagnosis.protocols_of(STUDY, part)
-    return {
-        "labels": f"{folder}/labels.csv",
-        "augmented": f"{folder}/augmented/{augmentation}.npz",
-        "source": f"{folder}/source.json",
-        "folds": [f"{folder}/folds/{protocol}.json" for protocol in protocols],
-        # As for any training: what leaks and must not is not learned from.
-        "audit": [f"{folder}/audit/{augmentation}/{p}.json" for p in protocols],
-    }
-
-
-def diagnostics_of(experiment):
-    """Tables and figures of this file that belong to an experiment."""
-    if experiment != LOOKED_INTO:
-        return []
-    return [
-        f"results/{file}"
-        for part, files in DIAGNOSTICS.items()
-        for file in files
-        if diagnosis.variants_of(STUDY, part)
-    ]
-
-
-def of_first_seed(experiment, variants, protocols, name):
-    """The file `name` of all folds of some trainings, of the first seed."""
-    run = dict(experiment=experiment, seed=STUDY.seeds[0])
-    return [
-        path.format(variant=variant, protocol=protocol, **run)
-        for variant in variants
-        for protocol in protocols
-        for path in of_all_folds(name, STUDY.folds_of(protocol))
-    ]
-
-
-def profiled(experiment, sheet):
-    """The histories that a sheet of learning profiles shows."""
-    protocols = showing.profile_protocols(STUDY, experiment)
-    variants = showing.sheets_of(STUDY, experiment)[sheet]
-    return of_first_seed(experiment, variants, protocols, "history.csv")
-
-
-def sampled(experiment):
-    """The predictions that a sheet of drawings and ages shows."""
-    variant, protocol = showing.samples_of(STUDY, experiment)
-    return of_first_seed(experiment, [variant], [protocol], "predictions.csv")

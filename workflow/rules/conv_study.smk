@@ -23,12 +23,12 @@ rule time_convolutions:
     log:
         "logs/{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(convolutions.experiments_of(STUDY)) or "none-is-chosen",
+        experiment="|".join(STUDY.of_kind("convolutions")) or "none-is-chosen",
     # All cores, so that nothing runs beside what is timed; it uses one.
     threads: workflow.cores
     resources:
         mem_mb=megabytes(2500),
-        runtime=minutes(5, 10, 30, 30),
+        runtime=PARAMS.minutes(5, 10, 30, 30),
     params:
         code=code("conv_study"),
         asked=lambda wc: convolutions.asked(STUDY, wc.experiment),
@@ -56,7 +56,7 @@ rule convolutions_figure:
     log:
         "logs/figures/{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(convolutions.experiments_of(STUDY)) or "none-is-chosen",
+        experiment="|".join(STUDY.of_kind("convolutions")) or "none-is-chosen",
     params:
         code=code("figures"),
         series=lambda wc: convolutions.drawn(STUDY, wc.experiment),

@@ -7,7 +7,9 @@ rule estimate:
     input:
         [
             f"results/data/{dataset}/labels.csv"
-            for dataset in sorted({STUDY.dataset_of(name) for name in STUDY.trained})
+            for dataset in sorted(
+                {STUDY.dataset_of(n) for n in STUDY.of_kind("training")}
+            )
         ],
     output:
         "results/estimate.csv",

@@ -9,10 +9,13 @@ for folds in STUDY.fold_counts:
             f"evaluate_{folds}_folds"
         # Scores the trained networks; the only rule that reads the test part.
         input:
-            labels=data_of("labels.csv"),
-            augmented=augmented_of,
-            folds=folds_of,
+            labels=INPUTS.data("labels.csv"),
+            augmented=INPUTS.learned,
+            test=INPUTS.tested,
+            folds=INPUTS.folds,
             networks=of_all_folds("model.npz", folds),
+            last=of_all_folds("last.npz", folds),
+            training=of_all_folds("training.json", folds),
         output:
             metrics=of_all_folds("metrics.json", folds),
             predictions=of_all_folds("predictions.csv", folds),
@@ -20,14 +23,14 @@ for folds in STUDY.fold_counts:
             "logs/evaluate/{experiment}/{variant}/{protocol}/seed{seed}.log",
         wildcard_constraints:
             protocol="|".join(STUDY.protocols_with(folds)),
-        threads: 1
+        threads: PARAMS.threads
         resources:
             **GPU,
             mem_mb=megabytes(3000),  # 1920 at `demo`: 256 drawings at a time
-            runtime=minutes(5, 10, 10, 30),
+            runtime=PARAMS.minutes(5, 10, 20, 30),
         params:
             code=code("evaluate"),
-            task=task_of("reported"),
+            task=PARAMS.task("reported"),
             device=STUDY.device,
             folder=run_of,
         message:
@@ -38,4 +41,4 @@ for folds in STUDY.fold_counts:
             " --labels {input.labels:q} --folds {input.folds:q}"
             " --experiment-json {params.task:q} --seed {wildcards.seed}"
             " --device {params.device:q} --threads {threads}"
-            " --folder {params.folder:q} 2> {log:q}"
+            " --test {input.test:q} --folder {params.folder:q} 2> {log:q}"

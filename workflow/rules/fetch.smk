@@ -25,8 +25,8 @@ for name in sorted(STUDY.downloaded):
             code=code("download"),
             config=STUDY.part("datasets", name, "title", "folder", "archive"),
             name=name,
-            folder=unpacked_in(name),
-            archive=archive_of(name),
+            folder=PARAMS.unpacked_in(name),
+            archive=PARAMS.archive_of(name),
         message:
             f"download {name}"
         shell:
@@ -40,7 +40,7 @@ for name in sorted(STUDY.downloaded):
 rule fetch_local:
     """Write down where a data set comes from that lies in a folder."""
     input:
-        files=downloaded_of,
+        files=INPUTS.downloaded,
     output:
         source="results/data/{dataset}/source.json",
     log:
@@ -49,8 +49,8 @@ rule fetch_local:
         dataset="|".join(STUDY.local) or "none-is-at-hand",
     params:
         code=code("fetch"),
-        config=dataset_part("title", "status", "kind", "address", "licence"),
-        folder=raw_of,
+        config=PARAMS.dataset("title", "status", "kind", "address", "licence"),
+        folder=PARAMS.raw_folder,
     message:
         "look at {wildcards.dataset}"
     shell:

@@ -5,8 +5,8 @@
 rule profiles:
     """Draw learning profiles as S0's Figs. 6 and 8; with many variants on sheets."""
     input:
-        history=lambda wc: profiled(wc.experiment, wc.sheet),
-        source=data_of("source.json"),
+        history=INPUTS.profiled,
+        source=INPUTS.data("source.json"),
     output:
         report(
             "results/figures/{experiment}-profiles{sheet}.png",
@@ -17,7 +17,7 @@ rule profiles:
     log:
         "logs/figures/{experiment}-profiles{sheet}.log",
     wildcard_constraints:
-        experiment="|".join(STUDY.trained) or "none-is-chosen",
+        experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
         sheet="(-[A-Za-z0-9_]+)?",
     params:
         code=code("figures"),
@@ -34,8 +34,8 @@ rule profiles:
 rule augmentation_sheet:
     """Show a few drawings and their copies, as S0's Fig. 3."""
     input:
-        augmented=augmented_of,
-        source=data_of("source.json"),
+        augmented=INPUTS.copies,
+        source=INPUTS.data("source.json"),
     output:
         report(
             "results/figures/{experiment}-augmentation.png",
@@ -46,7 +46,7 @@ rule augmentation_sheet:
     log:
         "logs/figures/{experiment}-augmentation.log",
     wildcard_constraints:
-        experiment="|".join(STUDY.trained) or "none-is-chosen",
+        experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
     params:
         code=code("figures"),
         about=lambda wc: showing.augmentation_json(STUDY, wc.experiment),
@@ -61,9 +61,9 @@ rule augmentation_sheet:
 rule samples:
     """Show drawings of the test parts with their ages and those that are told."""
     input:
-        predictions=lambda wc: sampled(wc.experiment),
-        images=data_of("images.npz"),
-        source=data_of("source.json"),
+        predictions=INPUTS.sampled,
+        images=INPUTS.data("images.npz"),
+        source=INPUTS.data("source.json"),
     output:
         report(
             "results/figures/{experiment}-samples.png",

@@ -15,10 +15,10 @@ rule folds:
     params:
         wildcards=wildcards_of,
         code=code("folds"),
-        config=dataset_part("stratify"),
+        config=PARAMS.dataset("stratify"),
         protocol=lambda wc: STUDY.dealing(wc.protocol),
         scale=lambda wc: STUDY.protocol_scale(wc.protocol),
-        augmentation=augmentation_option,
+        augmentation=PARAMS.augmentation_option,
     message:
         "deal {wildcards.dataset} to folds under {wildcards.protocol}"
     shell:

@@ -6,7 +6,7 @@ rule images:
     """Shrink the drawings to one array of small grey images."""
     input:
         labels="results/data/{dataset}/labels.csv",
-        drawings=drawings_of,
+        raw=INPUTS.raw,
     output:
         images="results/data/{dataset}/images.npz",
         unreadable="results/data/{dataset}/unreadable.csv",
@@ -17,9 +17,9 @@ rule images:
     params:
         wildcards=wildcards_of,
         code=code("images"),
-        braced=braced_of,
-        config=dataset_part("title", "image"),
-        folder=raw_of,
+        braced=INPUTS.braced,
+        config=PARAMS.dataset("title", "image"),
+        folder=PARAMS.raw_folder,
     message:
         "shrink the drawings of {wildcards.dataset}"
     shell:

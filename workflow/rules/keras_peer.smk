@@ -7,7 +7,7 @@
 # nothing runs beside what it times; it uses one.
 
 
-if STUDY.beside_keras:
+if keras_peer.all_of(STUDY):
     for folds in STUDY.fold_counts:
 
         rule:
@@ -15,11 +15,11 @@ if STUDY.beside_keras:
                 f"keras_peer_{folds}_folds"
             # Keras learns the folds, our engine once more beside it; scores Keras's.
             input:
-                keras=needs_keras,
-                labels=data_of("labels.csv"),
-                augmented=augmented_of,
-                folds=folds_of,
-                audit=audit_of,
+                keras=INPUTS.keras,
+                labels=INPUTS.data("labels.csv"),
+                augmented=INPUTS.learned,
+                folds=INPUTS.folds,
+                audit=INPUTS.audit,
             output:
                 history=of_all_folds("history.csv", folds, KERAS_RUN),
                 training=of_all_folds("training.json", folds, KERAS_RUN),
@@ -33,14 +33,12 @@ if STUDY.beside_keras:
             threads: workflow.cores
             resources:
                 mem_mb=megabytes(3000),
-                runtime=minutes(10, 30, 30, 480),
+                runtime=PARAMS.minutes(10, 30, 30, 480),
             params:
                 code=code("keras_peer"),
-                task=task_of("weights", "reported"),
-                name=lambda wc: STUDY.model_of(wc.experiment, wc.variant),
-                model=lambda wc: STUDY.part(
-                    "models", STUDY.model_of(wc.experiment, wc.variant)
-                ),
+                task=PARAMS.task("weights", "reported"),
+                name=PARAMS.model_name,
+                model=PARAMS.model,
                 device=STUDY.device,
                 folder=run_of,
             message:
@@ -54,30 +52,34 @@ if STUDY.beside_keras:
                 " --device {params.device:q} --threads 1"
                 " --folder {params.folder:q} 2> >(tee {log:q} >&2)"
 
-    rule keras_peer_table:
-        """Put our scores and times beside Keras's, with intervals and differences."""
+
+for peer in keras_peer.all_of(STUDY):
+    experiment = keras_peer.experiment_of(STUDY, peer)
+
+    rule:
+        name:
+            f"{peer}_table"
+        # Puts our scores and times beside Keras's, with intervals and differences.
         input:
-            metrics=keras_runs_of(STUDY.beside_keras, "metrics.json", RUN),
-            history=keras_runs_of(STUDY.beside_keras, "history.csv", RUN),
-            theirs=keras_runs_of(STUDY.beside_keras, "metrics.json", KERAS_RUN),
-            training=keras_runs_of(STUDY.beside_keras, "training.json", KERAS_RUN),
-            beside=keras_runs_of(STUDY.beside_keras, "beside.json", KERAS_RUN),
+            metrics=INPUTS.keras_runs(peer, "metrics.json", RUN),
+            history=INPUTS.keras_runs(peer, "history.csv", RUN),
+            theirs=INPUTS.keras_runs(peer, "metrics.json", KERAS_RUN),
+            training=INPUTS.keras_runs(peer, "training.json", KERAS_RUN),
+            beside=INPUTS.keras_runs(peer, "beside.json", KERAS_RUN),
             folds=[
-                f"{data_folder(STUDY.beside_keras)}/folds/{protocol}.json"
-                for protocol in sorted(
-                    {p for _, p in STUDY.keras_runs_of(STUDY.beside_keras)}
-                )
+                f"{INPUTS.data_folder(experiment)}/folds/{protocol}.json"
+                for protocol in sorted({p for _, p in keras_peer.runs_of(STUDY, peer)})
             ],
-            labels=f"{data_folder(STUDY.beside_keras)}/labels.csv",
-            source=f"{data_folder(STUDY.beside_keras)}/source.json",
+            labels=f"{INPUTS.data_folder(experiment)}/labels.csv",
+            source=f"{INPUTS.data_folder(experiment)}/source.json",
         output:
-            csv="results/tables/keras_peer.csv",
-            others=multiext("results/tables/keras_peer", ".md", ".tex"),
+            csv=f"results/tables/{peer}.csv",
+            others=multiext(f"results/tables/{peer}", ".md", ".tex"),
         log:
-            "logs/tables/keras_peer.log",
+            f"logs/tables/{peer}.log",
         params:
             code=code("keras_peer_table"),
-            experiment=described.experiment_json(STUDY, STUDY.beside_keras),
+            experiment=described.experiment_json(STUDY, experiment, peer),
             runs=runs_above("metrics"),
             keras_runs=runs_above("theirs"),
             folds=lambda wc, input: above(input.folds[0], 1),
@@ -90,8 +92,10 @@ if STUDY.beside_keras:
             " --folds {params.folds:q} --labels {input.labels:q}"
             " --source {input.source:q} --output-stem {params.stem:q} 2> {log:q}"
 
-    rule keras_peer:
+    rule:
+        name:
+            peer
         input:
-            rules.keras_peer_table.output,
-            keras=needs_keras,
+            f"results/tables/{peer}.csv",
+            keras=INPUTS.keras,
         localrule: True

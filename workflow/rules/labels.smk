@@ -7,7 +7,7 @@ LABEL_RULES = ("columns", "keep", "require", "exclude")
 rule labels:
     """Read the labels; list every name that cannot be used, with the reason."""
     input:
-        sources=label_sources,
+        sources=INPUTS.label_sources,
     output:
         labels="results/data/{dataset}/labels.csv",
         rejected="results/data/{dataset}/rejected.csv",
@@ -15,9 +15,9 @@ rule labels:
         "logs/labels/{dataset}.log",
     params:
         code=code("labels"),
-        config=dataset_part("title", "kind", "factors", *LABEL_RULES),
-        folder=raw_of,
-        names=lambda wc: STUDY.digest(names_of(wc)),
+        config=PARAMS.dataset("title", "kind", "factors", *LABEL_RULES),
+        folder=PARAMS.raw_folder,
+        names=lambda wc: STUDY.digest(INPUTS.names(wc)),
     message:
         "read the labels of {wildcards.dataset}"
     shell:

@@ -3,22 +3,19 @@
 
 
 # The report's opening page (workflow/report/workflow.rst) shows the summary.
-SUMMARY = Path("results/report/summary.rst")
-config["summary"] = SUMMARY.read_text("utf-8") if SUMMARY.exists() else ""
+config["summary"] = Path(SUMMARY).read_text("utf-8") if Path(SUMMARY).exists() else ""
 
 
 rule summary:
     """Say in plain words what was reproduced and what was not, from the tables alone."""
     input:
-        tables=[f"results/tables/{name}.csv" for name in STUDY.trained],
-        xor=["results/tables/xor.csv"] if "xor" in STUDY.whole else [],
-        claims=register_tables(),
-        ladders=[
-            f"results/tables/{name}.csv" for name in ladder.groups(STUDY, STUDY.whole)
-        ],
+        tables=[f"results/tables/{name}.csv" for name in STUDY.of_kind("training")],
+        xor=TARGETS.tables_of_kind("xor"),
+        claims=TARGETS.claims(),
+        ladders=TARGETS.tables_of_kind("ladder"),
     output:
         report(
-            "results/report/summary.rst",
+            SUMMARY,
             caption="../report/summary.rst",
             category="Summary",
             labels={"experiment": "all"},
@@ -44,7 +41,7 @@ if not STORED:  # Snakemake's report is written of files on a disk
     rule report:
         """Put tables and figures into Snakemake's own report: one file, no network needed."""
         input:
-            all_results(),
+            TARGETS.all(),
         output:
             "results/report/report.html",
         log:
@@ -68,5 +65,5 @@ for name, experiments in STUDY.targets.items():
         name:
             name
         input:
-            target_results(experiments),
+            TARGETS.of(experiments),
         localrule: True

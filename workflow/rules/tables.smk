@@ -5,17 +5,11 @@
 rule table:
     """Put the published numbers beside ours; csv, Markdown and LaTeX from one source."""
     input:
-        metrics=lambda wc: trainings_of(wc.experiment, "metrics.json"),
-        training=lambda wc: trainings_of(wc.experiment, "training.json"),
-        baselines=lambda wc: sorted(
-            {
-                STUDY.baselines_of(wc.experiment, variant, protocol)
-                for variant, protocol in STUDY.runs_of(wc.experiment)
-                if STUDY.experiments[wc.experiment].get("baselines", True)
-            }
-        ),
-        source=data_of("source.json"),
-        labels=data_of("labels.csv"),
+        metrics=lambda wc: INPUTS.trainings(wc.experiment, "metrics.json"),
+        training=lambda wc: INPUTS.trainings(wc.experiment, "training.json"),
+        baselines=lambda wc: INPUTS.baselines(wc.experiment),
+        source=INPUTS.data("source.json"),
+        labels=INPUTS.data("labels.csv"),
     output:
         csv=report(
             "results/tables/{experiment}.csv",
@@ -27,7 +21,7 @@ rule table:
     log:
         "logs/tables/{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(STUDY.trained) or "none-is-chosen",
+        experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
     params:
         code=code("tables"),
         experiment=lambda wc: described.experiment_json(STUDY, wc.experiment),

@@ -11,36 +11,34 @@ for folds in STUDY.fold_counts:
         name:
             f"train_{folds}_folds"
         input:
-            labels=data_of("labels.csv"),
-            augmented=augmented_of,
-            folds=folds_of,
+            labels=INPUTS.data("labels.csv"),
+            augmented=INPUTS.learned,
+            folds=INPUTS.folds,
             # What leaks and must not is not trained. Not ancient(): where an audit is
             # to run again Snakemake would then forget what else the training needs.
-            audit=audit_of,
+            audit=INPUTS.audit,
         output:
             history=of_all_folds("history.csv", folds),
             training=of_all_folds("training.json", folds),
             model=of_all_folds("model.npz", folds),
+            last=of_all_folds("last.npz", folds),
+            records=of_all_folds("records.csv", folds),
         log:
             "logs/train/{experiment}/{variant}/{protocol}/seed{seed}.log",
         benchmark:
             "logs/benchmark/train/{experiment}/{variant}/{protocol}/seed{seed}.tsv"
         wildcard_constraints:
             protocol="|".join(STUDY.protocols_with(folds)),
-        threads: 1
+        threads: PARAMS.threads
         resources:
             **GPU,
-            # At `demo` 405 MB of IgNet and 1300 of the Keras-style network in at most
-            # 28 s of one core; at `paper` 19 core hours for all of the latter.
-            mem_mb=megabytes(2500),
-            runtime=minutes(5, 10, 10, 240),
+            mem_mb=PARAMS.job("megabytes"),
+            runtime=PARAMS.job("minutes"),
         params:
             code=code("train"),
-            task=task_of("weights"),
-            name=lambda wc: STUDY.model_of(wc.experiment, wc.variant),
-            model=lambda wc: STUDY.part(
-                "models", STUDY.model_of(wc.experiment, wc.variant)
-            ),
+            task=PARAMS.task("weights"),
+            name=PARAMS.model_name,
+            model=PARAMS.model,
             device=STUDY.device,
             folder=run_of,
         message:

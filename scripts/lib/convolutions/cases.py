@@ -11,7 +11,7 @@ import numpy as np
 
 from engine import random
 from engine.backends.geometry import ConvGeometry
-from scripts.lib.convolutions.checked import sizes
+from scripts.lib.convolutions.settings import sizes
 
 FORWARD, BACKWARD = "forward", "backward"
 PASSES = (FORWARD, BACKWARD)

@@ -1,7 +1,9 @@
-"""Seconds since a beginning: on the wall, and of this process's threads together."""
+"""What a process has taken: seconds on the wall and of its threads, and memory."""
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -34,3 +36,9 @@ def clock_of(device) -> tuple[str, Callable[[], float]]:
     if device.kind == "gpu":
         return "wall", time.perf_counter
     return "CPU", time.process_time
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had at once (resident)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -10,10 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine import losses, optimizers, schedules, spec
-from engine.augment import pipeline
-from engine.errors import SpecError, nearest
-from engine.options import fill
+from scripts.lib.kinds.kind import Kind, unknown
+from scripts.lib.kinds.learning import learning_problems
 
 if TYPE_CHECKING:
     from scripts.lib.config import Configs
@@ -24,22 +22,48 @@ VARIANT = "rung"
 _ALIKE = ("datasets", "protocols", "target", "loss", "group")
 
 
+FIGURES = ("curves", "accuracy", "confusion", "gradients")
+
+
+def complete(config: dict[str, Any]) -> None:
+    """Let a rung be its one variant."""
+    settings = {key: config[key] for key in ("model", "target", "loss")}
+    config["variants"] = {
+        VARIANT: {
+            **settings,
+            "options": config.get("options", {}),
+            "task": "classification",
+            "published": None,
+            "augmentation": None,
+        }
+    }
+
+
+def results(study: Study, name: str) -> list[str]:
+    """Return tables and figures of a rung's ladder."""
+    group = study.experiments[name]["group"]
+    dataset = study.dataset_of(name)
+    figures = [f"{group}-{figure}" for figure in FIGURES]
+    return [
+        f"results/tables/{group}.csv",
+        f"results/tables/{group}_pairs.csv",
+        *(f"results/figures/{figure}.png" for figure in figures),
+        f"results/figures/{dataset}-near-duplicates.png",
+    ]
+
+
 def rungs(study: Study, group: str) -> list[str]:
     """Return the experiments of a ladder that are to be run, by their rungs."""
-    found = [
-        name
-        for name, config in study.experiments.items()
-        if config["kind"] == "ladder" and config["group"] == group
-    ]
+    ladders = study.of_kind("ladder")
+    found = [name for name in ladders if study.experiments[name]["group"] == group]
     return sorted(found, key=lambda name: study.experiments[name]["rung"])
 
 
 def groups(study: Study, experiments: Iterable[str] | None = None) -> list[str]:
     """Return the ladders of some experiments, by default of all that are chosen."""
     names = study.experiments if experiments is None else experiments
-    chosen = [study.experiments[name] for name in names]
-    ladders = [config for config in chosen if config["kind"] == "ladder"]
-    return list(dict.fromkeys(config["group"] for config in ladders))
+    ladders = [name for name in study.of_kind("ladder") if name in names]
+    return list(dict.fromkeys(study.experiments[n]["group"] for n in ladders))
 
 
 def trained_as(study: Study, name: str) -> str:
@@ -63,55 +87,9 @@ def followed(study: Study, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def dataset_of(study: Study, name: str) -> str:
-    """Return the data set of a rung; one that is only trained shares the ladder's."""
-    group = study.configs.experiments[name]["group"]
-    return study.dataset_of(rungs(study, group)[0])
-
-
 def protocol_of(study: Study, group: str) -> str:
     """Return the one protocol of a ladder."""
     return study.experiments[rungs(study, group)[0]]["protocols"][0]
-
-
-def recipe(config: Mapping[str, Any], scale: str) -> dict[str, Any]:
-    """Return how a rung is trained at a scale.
-
-    A cosine schedule without a length goes over all passes.
-    """
-    merged = {**config["recipe"], **config["scales"][scale].get("recipe", {})}
-    schedule = merged.get("schedule")
-    if isinstance(schedule, Mapping) and "cosine" in schedule:
-        settings = schedule["cosine"] or {}
-        if not {"passes", "steps"} & set(settings):
-            full = {"passes": merged["passes"], **settings}
-            merged["schedule"] = {"cosine": full}
-    return merged
-
-
-def task(study: Study, name: str) -> str:
-    """Return what one training is to do, as JSON."""
-    config = study.configs.experiments[name]
-    (protocol,) = config["protocols"]
-    return json.dumps(
-        {
-            "experiment": name,
-            "variant": VARIANT,
-            "protocol": {
-                "id": protocol,
-                **{
-                    key: study.protocols[protocol][key]
-                    for key in ("labels", "unit", "weights")
-                },
-            },
-            "recipe": recipe(config, study.scale),
-            "options": config.get("options", {}),
-            "target": config["target"],
-            "task": "classification",
-            "loss": config["loss"],
-        },
-        sort_keys=True,
-    )
 
 
 def ladder_json(study: Study, group: str) -> str:
@@ -129,11 +107,11 @@ def ladder_json(study: Study, group: str) -> str:
                 {
                     "id": name,
                     "trained_as": trained_as(study, name),
-                    "recipe": recipe(study.experiments[name], study.scale),
+                    "recipe": study.recipe(name, VARIANT),
                     "follows": followed(study, name),
                     **{
                         key: study.experiments[name][key]
-                        for key in ("title", "label", "rung", "published")
+                        for key in ("title", "label", "rung", "published", "record")
                     },
                 }
                 for name in names
@@ -146,27 +124,19 @@ def ladder_json(study: Study, group: str) -> str:
 def problems(name: str, configs: Configs) -> Iterator[str]:
     """Yield what is wrong with a rung."""
     config, where = configs.experiments[name], f"config/experiments/{name}.yaml"
-    ladder = {n: c for n, c in configs.experiments.items() if c["kind"] == "ladder"}
-    for key, known in (
-        ("datasets", configs.datasets),
-        ("protocols", configs.protocols),
-        ("model", configs.models),
-        ("follows", ladder),
-        ("trained_as", ladder),
-    ):
-        value = config.get(key, [])
-        for one in [value] if isinstance(value, str) else value:
-            if one not in known:
-                yield (
-                    f"{where}: {key}: expected one of {', '.join(known)}, received "
-                    f"{one!r}{nearest(one, known)}"
-                )
-                return
+    ladder = {n: configs.experiments[n] for n in configs.of_kind("ladder")}
+    wrong = list(unknown(config["follows"], ladder, where, "follows"))
+    copy = config.get("trained_as")
+    if copy:
+        wrong += unknown([copy], ladder, where, "trained_as")
+    if wrong:
+        yield from wrong
+        return
+    yield from learning_problems(name, configs)
     if len(config["protocols"]) != 1:
         yield f"{where}: protocols: expected one, received {config['protocols']}"
     for other, theirs in ladder.items():
         yield from _pair_problems(where, name, config, other, theirs)
-    copy = config.get("trained_as")
     if copy and _training(config) != _training(ladder[copy]):
         yield (
             f"{where}: trained_as: {copy} has another model, options or recipe; "
@@ -175,7 +145,6 @@ def problems(name: str, configs: Configs) -> Iterator[str]:
     circle = _circle(name, ladder)
     if circle:
         yield (f"{where}: follows: expected no circle, received {' → '.join(circle)}")
-    yield from _engine_problems(where, config, configs)
 
 
 def _circle(name: str, ladder: Mapping[str, Mapping]) -> list[str]:
@@ -213,40 +182,6 @@ def _training(config: Mapping[str, Any]) -> list[Any]:
     return [config.get(key) for key in ("model", "options", "recipe", "scales")]
 
 
-def _engine_problems(where: str, config: Mapping, configs: Configs) -> Iterator[str]:
-    """Yield what the engine says of network, loss and recipe at each scale."""
-    model = configs.models[config["model"]]
-    checks = [
-        (f"{where}: options", lambda: fill(model, config.get("options"))),
-        (where, lambda: spec.read_spec(fill(model, config.get("options")))),
-        (where, lambda: losses.parse(config["loss"])),
-    ]
-    for scale in config["scales"]:
-        settings = recipe(config, scale)
-        place = f"{where}: recipe at the scale {scale}"
-        missing = [
-            key
-            for key in ("optimizer", "batch_size", "passes", "tolerance")
-            if key not in settings
-        ]
-        if missing:
-            yield f"{place}: the key {missing[0]!r} is missing"
-            continue
-        checks += [
-            (place, lambda s=settings: _parsed(s)),
-            (place, lambda s=settings: pipeline.parse_steps(s.get("augment", []))),
-        ]
-    seen = set()
-    for place, check in checks:
-        try:
-            check()
-        except SpecError as error:
-            if str(error) not in seen:
-                yield f"{place}: {error}"
-            seen.add(str(error))
-
-
-def _parsed(settings: Mapping[str, Any]) -> None:
-    optimizer = optimizers.parse(settings["optimizer"])
-    rate = optimizer.settings["learning_rate"]
-    schedules.parse(settings.get("schedule"), rate)
+KIND = Kind(
+    problems, results, complete, table=lambda name, config: config["group"], apart=True
+)

@@ -8,7 +8,6 @@ from typing import Any
 
 from engine.errors import nearest
 
-KIND = "convolutions"
 _NUMBERS = ("batch", "maps_in", "maps_out", "size")
 
 
@@ -31,7 +30,7 @@ def sizes(series: Mapping[str, Any]) -> Iterator[dict[str, int]]:
             yield {"batch": batch, "maps_in": maps, "maps_out": maps, "size": size}
 
 
-def problems(where: str, config: Mapping[str, Any]) -> Iterator[str]:
+def settings_problems(where: str, config: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each thing that does not fit; where: the file's name."""
     for scale in config["scales"]:
         settings = settings_at(config, scale)

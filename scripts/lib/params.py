@@ -1,0 +1,119 @@
+"""Params and resources of rules, as functions of wildcards, inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scripts.lib import datasets, provenance
+from scripts.lib.inputs import Inputs
+
+Function = Callable[..., Any]
+
+
+def code(*steps: str) -> str:
+    """Return the fingerprint of the code that steps run: a change of it reruns them."""
+    return provenance.fingerprint(*(f"scripts.{step}" for step in steps))
+
+
+def megabytes(number: int) -> Function:
+    """A resource: memory; twice of it at the second attempt, and so on."""
+    return lambda wildcards, attempt: number * attempt
+
+
+def wildcards_of(wildcards) -> dict[str, str]:
+    """A param of every cached rule: --cache does not tell wildcards apart."""
+    return dict(wildcards.items())
+
+
+def above(file: Any, levels: int) -> str:
+    """Return the folder so many levels above a file.
+
+    Jobs find folders by their files: with a storage plug-in (S3) these are not below
+    results/ but in Snakemake's copy of them.
+    """
+    return str(Path(file).parents[levels - 1])
+
+
+def stem_of(wildcards, output) -> str:
+    """The first output without .csv."""
+    return str(output[0]).removesuffix(".csv")
+
+
+def run_of(wildcards, output) -> str:
+    """The folder of a training, above folds; checkpoints lie there.
+
+    Snakemake deletes the outputs if a job fails, and leaves what is beside them.
+    """
+    return above(output[0], 2)
+
+
+def runs_above(name: str) -> Function:
+    """results/runs, above the files of trainings that are read."""
+    # .../EXPERIMENT/VARIANT/PROTOCOL/seedK/foldJ/name
+    return lambda wc, input: above(getattr(input, name)[0], 6)
+
+
+class StudyParams:
+    """Params that depend on what is run."""
+
+    def __init__(self, inputs: Inputs):
+        self.inputs, self.study = inputs, inputs.study
+        # Snakemake leaves params that are made of outputs out of what it compares;
+        # without a storage another data_dir must be noticed.
+        self.raw_folder = self._stored_folder if inputs.stored else inputs.folder
+
+    def minutes(self, smoke: int, demo: int, short: int, paper: int) -> Function:
+        """The resource `runtime`: a rule's longest job at each scale, with room."""
+        scales = dict(smoke=smoke, demo=demo, short=short, paper=paper)
+        number = scales[self.study.scale]
+        return lambda wildcards, attempt: number * attempt
+
+    def job(self, key: str) -> Function:
+        """A resource of a training, as its experiment says."""
+        return lambda wc, attempt: self.study.job(wc.experiment)[key] * attempt
+
+    def threads(self, wildcards) -> int:
+        """The threads of a training, as its experiment says."""
+        return self.study.job(wildcards.experiment)["threads"]
+
+    def dataset(self, *keys: str) -> Function:
+        """What a step reads of its data set's configuration."""
+        return lambda wc: self.study.part("datasets", wc.dataset, *keys)
+
+    def task(self, *keys: str) -> Function:
+        """What one training is asked to do; keys: more of its protocol."""
+        study = self.study
+        return lambda wc: study.task(wc.experiment, wc.variant, wc.protocol, *keys)
+
+    def model_name(self, wildcards) -> str:
+        """The model that a variant trains."""
+        return self.study.model_of(wildcards.experiment, wildcards.variant)
+
+    def model(self, wildcards) -> str:
+        """Its content."""
+        return self.study.part("models", self.model_name(wildcards))
+
+    def augmentation_option(self, wildcards) -> str:
+        """Option of scripts.folds that names the recipe whose copies are dealt."""
+        name = self.study.protocols[wildcards.protocol]["augmentation"]
+        file = f'"$IGNETLAB_CONFIG"/augmentations/{name}.yaml'
+        return f"--augmentation {file}" if name else ""
+
+    def _stored_folder(self, wildcards, output) -> str:
+        """A data set's files, at hand or beside the first output."""
+        folder = self.inputs.own_folder(wildcards.dataset)
+        return str(folder) if folder else f"{above(output[0], 1)}/raw"
+
+    def unpacked_in(self, dataset: str) -> Function:
+        """The folder that an archive's files are unpacked in."""
+        first = datasets.archive_files(self.study.datasets[dataset])[0]
+        return lambda wc, output: above(output[0], 1 + first.count("/"))
+
+    def archive_of(self, dataset: str) -> Function:
+        """Where the archive is kept, beside that folder."""
+        kept = datasets.archive_path(dataset, self.study.datasets[dataset])
+        kept = kept.relative_to(datasets.raw_folder(dataset).parent)
+        folder = self.unpacked_in(dataset)
+        return lambda wc, output: f"{above(folder(wc, output), 1)}/{kept}"

@@ -1,0 +1,1 @@
+"""Scores: of what was trained, of trivial baselines; intervals and tests."""

@@ -1,0 +1,1 @@
+"""Training by a recipe: what is learned, what is watched meanwhile, what is kept."""
