@@ -11,11 +11,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
-
-
-# Not used unless --sdm apptainer is asked for; names the one environment all rules share.
-container: "docker://python:3.11-slim"
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"

@@ -78,6 +78,10 @@ class StudyParams:
         """The threads of a training, as its experiment says."""
         return self.study.job(wildcards.experiment)["threads"]
 
+    def group(self, wildcards) -> str | None:
+        """The group of a training and its scores on a cluster; none of long ones."""
+        return "training" if self.threads(wildcards) == 1 else None
+
     def dataset(self, *keys: str) -> Function:
         """What a step reads of its data set's configuration."""
         return lambda wc: self.study.part("datasets", wc.dataset, *keys)

@@ -68,7 +68,7 @@ def test_a_job_of_two_threads_keeps_to_them(root, tmp_path, device):
     The device and BLAS have two threads each, which are never at work at once.
     """
     jobs = jobs_of(root, tmp_path / "work", device, f"{RUNG}/predictions.csv")
-    learning = [job for job in jobs if job.step in ("train", "rung_scores")]
+    learning = [job for job in jobs if job.step in ("train", "evaluate")]
     assert len(learning) == 2
     for job in jobs:
         assert job.kept_to(2 if job in learning else 1), job

@@ -40,6 +40,7 @@ def about(seeds=(0,)):
             {
                 "id": name,
                 "trained_as": "both" if name == "final" else name,
+                "record": {"training_score": {"images": 2500}},
                 "recipe": other if name in ("both", "final") else RECIPE,
                 "follows": follows[name],
                 "title": name,
@@ -53,7 +54,7 @@ def about(seeds=(0,)):
 
 
 def _part(n, hits):
-    return {"n": n, "top1": {"hits": hits}, "top5": {"hits": min(n, hits + 1)}}
+    return {"n": n, "score": 100 * hits / n, "top_score": 100 * min(n, hits + 1) / n}
 
 
 def _write_run(folder: Path, told: str, seed: int) -> None:
@@ -76,22 +77,27 @@ def _write_run(folder: Path, told: str, seed: int) -> None:
         },
     )
     history = [
-        {"pass": i, "seconds": s, "training_score": t, "validation_score": v}
-        for i, s, t, v in ((1, 4.0, 0.5, 0.6), (2, 2.0 + seed, 0.9, 0.4))
+        {"pass": i, "seconds": s, "validation_score": v}
+        for i, s, v in ((1, 4.0, 0.6), (2, 2.0 + seed, 0.4))
     ]
     write_csv(folder / "history.csv", list(history[0]), history)
     rows = [
-        {"part": "test", "id": f"t{i}", "target": t, "best": "a", "last": given}
+        {"part": "test", "id": f"t{i}", "target": t, "prediction": "a", "last": given}
         for i, (t, given) in enumerate(zip(TRUE, told, strict=True))
     ]
     rows.append({**rows[0], "part": "validation", "id": "v0"})
     write_csv(folder / "predictions.csv", list(rows[0]), rows)
     sds = [
-        {"pass": p, "layer": i, "name": f"w{i}", "sd": 0.0 if p and i == 2 else 0.1 * i}
+        ("gradients", p, 0.0 if p and i == 2 else 0.1 * i)
         for p in range(3)
         for i in (1, 2, 3)
     ]
-    write_csv(folder / "gradients.csv", list(sds[0]), sds)
+    scores = [("training_score", 1, 0.5), ("training_score", 2, 0.9)]
+    records = [
+        dict(zip(("record", "pass", "value"), entry, strict=True))
+        for entry in [*sds, *scores]
+    ]
+    write_csv(folder / "records.csv", list(records[0]), records)
 
 
 def write_ladder(root: Path, seeds=(0,), status: str = "stand-in") -> SimpleNamespace:

@@ -17,7 +17,7 @@ def _part(score, *children):
     return {
         "score": score,
         "n": len(names),
-        "children": {name: [score, 1] for name in names},
+        "groups": {name: [score, 1] for name in names},
     }
 
 

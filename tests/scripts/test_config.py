@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.config import ConfigError, load_configs, merged_recipe
+from scripts.lib.config import ConfigError, load_configs
+from scripts.lib.kinds.learning import merged_recipe
 from scripts.lib.schema import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "config/config.yaml"
 IGNET = "config/experiments/ignet.yaml"
 KERAS = "config/experiments/keras_baseline.yaml"
+PEER = "config/experiments/keras_peer.yaml"
 CONV = "config/experiments/conv_study.yaml"
 DEPTH2 = "config/models/ignet-depth2.yaml"
 DEEP = "config/models/ignet-deep.yaml"
@@ -97,9 +99,9 @@ BAD = [
         " by-chidl,",
         "received 'by-chidl' (did you mean 'by-child'?)",
     ),
-    (KERAS, "[age_months, age_c", "[age_month, age_c", "keras_peer.variants: expected"),
-    (KERAS, "[paper-keras, by-c", "[paper, by-c", "keras_peer.protocols: expected one"),
-    (IGNET, "scales:", "keras_peer: {variants: [x], protocols: [x]}\nscales:", "alone"),
+    (PEER, "[age_months, age_c", "[age_month, age_c", "compared: expected one of age_"),
+    (PEER, "[paper-keras, by-c", "[paper, by-c", "protocols: expected one of paper-k"),
+    (PEER, "keras_baseline", "xor", "experiment: expected one of ignet, "),
     (IGNET, "draw-a-person]", "draw-persons]", "(did you mean 'draw-a-person'?)"),
     (IGNET, "[age_months]", "[age_month]", "(did you mean 'age_months'?)"),
     (PERSON, "stratify: age_years", "stratify: ages", "(did you mean 'age_years'?)"),

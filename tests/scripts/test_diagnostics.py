@@ -6,8 +6,8 @@ import pytest
 
 import engine
 from scripts import diagnostics_figures
+from scripts.lib import kinds
 from scripts.lib.config import load_configs
-from scripts.lib.diagnosis import checked
 from scripts.lib.diagnosis.writing import ABOUT
 from scripts.lib.schema import read_yaml
 from tests.conftest import ROOT
@@ -214,15 +214,14 @@ WHERE = "config/experiments/ignet_diagnostics.yaml"
 def test_names_that_are_not_there_are_refused_before_any_job(path, value, expected):
     settings = read_yaml(ROOT / "config/config.yaml", "config.yaml")
     configs = load_configs(ROOT, settings)
-    files = {"experiments": configs.experiments, "protocols": configs.protocols}
-    config = files["experiments"]["ignet_diagnostics"]
-    assert list(checked.problems(WHERE, config, **files)) == []
+    config = configs.experiments["ignet_diagnostics"]
+    assert list(kinds.diagnostics.problems("ignet_diagnostics", configs)) == []
     *place, key = path.split(".")
     at = config
     for name in place:
         at = at[name]
     at[key] = value
-    found = list(checked.problems(WHERE, config, **files))
+    found = list(kinds.diagnostics.problems("ignet_diagnostics", configs))
     assert found
     assert found[0].startswith(f"{WHERE}: ")
     assert any(expected in line for line in found)

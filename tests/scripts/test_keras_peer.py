@@ -111,7 +111,6 @@ def learn(peer, small, tmp_path):
             device="threads",
             threads=1,
             model=model,
-            watch=False,
             folder=tmp_path / name,
         )
         keras_peer.learn_beside(arguments)
@@ -158,7 +157,7 @@ def test_keras_starts_from_our_weights_and_is_scored_as_we_are(learn, tmp_path):
             a, b = ours["parts"].pop(part), theirs["parts"].pop(part)
             assert b["score"] == pytest.approx(a["score"], rel=1e-5)
             assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
-            assert list(b["children"]) == list(a["children"])
+            assert list(b["groups"]) == list(a["groups"])
         assert ours == theirs
         keys = [set(read_json(f / fold / "training.json")) for f in (
             run.arguments.folder, run.folder)]  # fmt: skip

@@ -31,7 +31,7 @@ PASSES = {"engine": [(1, 40.0), (2, 20.0)], "keras": [(10, 50.0), (30, 25.0)]}
 def _part(children):
     total, n = np.sum(children, axis=0).tolist()
     names = dict(zip("ab", children, strict=True))
-    return {"score": total / n, "n": n, "children": names}
+    return {"score": total / n, "n": n, "groups": names}
 
 
 def _write(root, protocol, fold, children, scores):

@@ -10,12 +10,15 @@ import pytest
 
 import engine
 from engine.augment.pipeline import augment_batch, parse_steps
-from scripts import fetch, folds, images, labels, parts, rung_scores, train
-from scripts.lib import changing, ladder, splits
+from scripts import fetch, folds, images, labels, parts
+from scripts.lib import changing, splits
 from scripts.lib.config import ConfigError
 from scripts.lib.files import read_json
+from scripts.lib.kinds import ladder
 from scripts.lib.samples import SampleError, Samples
+from scripts.lib.score import evaluation, scores
 from scripts.lib.study import load_study
+from scripts.lib.train import learn
 from tests.conftest import ROOT
 
 TASK = {
@@ -25,7 +28,19 @@ TASK = {
     "target": ["class"],
     "loss": "softmax_cross_entropy",
     "options": {"blocks": 0},
-    "protocol": {"id": "official", "labels": True, "weights": "fresh"},
+    "protocol": {
+        "id": "official",
+        "labels": True,
+        "weights": "fresh",
+        "reported": "test",
+    },
+    "record": {
+        "top": 5,
+        "training_score": {"images": 150},
+        "gradients": {"images": 100},
+        "weights": {"number": 3},
+        "steps": 2,
+    },
     "recipe": {
         "optimizer": {"adam": {"learning_rate": 0.002}},
         "schedule": {"cosine": {"minimum": 2e-5, "passes": 2}},
@@ -97,8 +112,8 @@ def files(tmp_path_factory):
 def trained(files):
     folder = files.root / "run"
     model = ROOT / "config" / "models" / "vgg.yaml"
-    train.train(files.arguments(folder, model=model, watch=True))
-    rung_scores.score_rung(files.arguments(folder, test=files.test))
+    learn.train(files.arguments(folder, model=model))
+    evaluation.evaluate(files.arguments(folder, test=[files.test]))
     return folder / "fold0"
 
 
@@ -212,12 +227,29 @@ def test_batches_are_changed_before_they_are_normalised(files):
 def test_a_rungs_files_hold_what_was_seen(trained):
     history = rows_of(trained / "history.csv")
     assert [row["pass"] for row in history] == ["1", "2"]
-    assert all(0 <= float(row["training_score"]) <= 1 for row in history)
-    gradients = rows_of(trained / "gradients.csv")
+    records = rows_of(trained / "records.csv")
+    of = {name: [r for r in records if r["record"] == name] for name in TASK["record"]}
+    watched = of["training_score"]
+    assert all(0 <= float(row["value"]) <= 1 for row in watched)
+    gradients = [row for row in of["gradients"] if row["pass"]]
     assert {row["pass"] for row in gradients} == {"0", "1", "2"}
     first = [row["name"] for row in gradients if row["pass"] == "0"]
-    assert first == [*(f"conv{k}" for k in range(1, 8)), "dense1"]
-    assert all(float(row["sd"]) > 0 for row in gradients)
+    layers = [*(f"conv{k}" for k in range(1, 8)), "dense1"]
+    assert first == layers
+    assert all(float(row["value"]) > 0 for row in gradients)
+    # 190 images in batches of 50: 4 steps a pass, looked at after each second one
+    by_step = [row for row in records if row["record"] == "training_loss"]
+    assert [row["step"] for row in by_step] == ["2", "4", "6", "8"]
+    losses = [float(row["value"]) for row in by_step]
+    assert (100 * losses[0] + 90 * losses[1]) / 190 == pytest.approx(
+        float(history[0]["training_loss"])
+    )
+    last = [row for row in of["weights"] if row["pass"] == "2"]
+    assert len(last) == 3 * len(layers)
+    with np.load(trained / "last.npz") as network:
+        for row in last:
+            layer, place = row["name"][:-1].split("[")
+            assert float(row["value"]) == network[f"{layer}.weight"].flat[int(place)]
     told = read_json(trained / "training.json")
     assert told["parameters"] == 864 + 64 + 6 * 9216 + 3300
     assert told["peak_bytes"] > 50_000_000
@@ -229,9 +261,9 @@ def test_the_last_network_is_kept_beside_the_best(trained):
     for name in ("best", "last"):
         assert scores["validation"][name]["n"] == 10
     best = max(float(row["validation_score"]) for row in history)
-    assert scores["validation"]["best"]["top1"]["accuracy"] == pytest.approx(100 * best)
+    assert scores["validation"]["best"]["score"] == pytest.approx(100 * best)
     last = 100 * float(history[-1]["validation_score"])
-    assert scores["validation"]["last"]["top1"]["accuracy"] == pytest.approx(last)
+    assert scores["validation"]["last"]["score"] == pytest.approx(last)
 
 
 def test_scores_are_those_of_the_predictions(trained, files):
@@ -239,14 +271,10 @@ def test_scores_are_those_of_the_predictions(trained, files):
     rows = [r for r in rows_of(trained / "predictions.csv") if r["part"] == "test"]
     true = {row["sample"]: row["class"] for row in rows_of(files.labels)}
     assert len(rows) == 100 and all(row["target"] == true[row["id"]] for row in rows)
-    for name in ("best", "last"):
-        hits = sum(row[name] == row["target"] for row in rows)
-        assert scores[name]["top1"]["hits"] == hits
-        assert scores[name]["top5"]["hits"] == sum(
-            int(row[f"{name}_top5"]) for row in rows
-        )
-        low, high = scores[name]["top1"]["interval"]
-        assert low <= scores[name]["top1"]["accuracy"] <= high
+    for name, column in (("best", "prediction"), ("last", "last")):
+        hits = sum(row[column] == row["target"] for row in rows)
+        top = sum(int(row[f"{column}_top"]) for row in rows)
+        assert (scores[name]["score"], scores[name]["top_score"]) == (hits, top)
     network = engine.load(trained / "last.npz", device="threads")
     part = files.samples(test=True).part(0, "test")
     given = network.predict(part.x).argmax(axis=1)
@@ -256,13 +284,13 @@ def test_scores_are_those_of_the_predictions(trained, files):
 
 def test_equal_outputs_are_no_hits():
     outputs = np.array([[1, 1, 1, 1, 1, 1], [6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1]])
-    hits = rung_scores.top_hits(outputs, np.array([0, 4, 5]), top=5)
+    hits = scores.top_hits(outputs, np.array([0, 4, 5]), top=5)
     assert hits.tolist() == [False, True, False]
 
 
-def test_watching_changes_no_byte(trained, files, tmp_path):
+def test_recording_changes_no_byte(trained, files, tmp_path):
     model = ROOT / "config" / "models" / "vgg.yaml"
-    train.train(files.arguments(tmp_path, model=model, watch=False))
+    learn.train(files.arguments(tmp_path, {**TASK, "record": {}}, model=model))
     with (
         np.load(trained / "model.npz") as a,
         np.load(tmp_path / "fold0/model.npz") as b,
@@ -270,14 +298,14 @@ def test_watching_changes_no_byte(trained, files, tmp_path):
         assert a.files == b.files
         for name in a.files:
             np.testing.assert_array_equal(a[name], b[name])
-    assert not (tmp_path / "fold0" / "last.npz").exists()
+    assert rows_of(tmp_path / "fold0" / "records.csv") == []
 
 
 def test_a_rung_that_was_stopped_goes_on_to_the_same_bytes(
     trained, files, tmp_path, monkeypatch
 ):
     model = ROOT / "config" / "models" / "vgg.yaml"
-    arguments = files.arguments(tmp_path, model=model, watch=True)
+    arguments = files.arguments(tmp_path, model=model)
 
     class Stop(Exception):
         """As if the process had been killed."""
@@ -289,21 +317,19 @@ def test_a_rung_that_was_stopped_goes_on_to_the_same_bytes(
         return stop
 
     with monkeypatch.context() as patched:
-        patched.setattr(train, "_reporter", stopping)
+        patched.setattr(learn, "_reporter", stopping)
         with pytest.raises(Stop):
-            train.train(arguments)
+            learn.train(arguments)
     assert not (tmp_path / "fold0" / "model.npz").exists()
-    train.train(arguments)
-    for name in ("model.npz", "last.npz", "gradients.csv"):
+    learn.train(arguments)
+    for name in ("model.npz", "last.npz", "records.csv"):
         again = (tmp_path / "fold0" / name).read_bytes()
         assert again == (trained / name).read_bytes(), name
-    clocks = ("seconds", "drawing")
     one, other = (
         rows_of(folder / "history.csv") for folder in (trained, tmp_path / "fold0")
     )
     for row in one + other:
-        for clock in clocks:
-            del row[clock]
+        del row["seconds"]
     assert one == other
 
 
@@ -368,6 +394,6 @@ def test_a_rung_follows_the_nearest_ones_that_are_run(project):
 
 
 def test_the_cosine_goes_over_all_passes_of_the_scale(project):
-    task = json.loads(ladder.task(study_of(project), "cifar-l2"))
+    task = json.loads(study_of(project).task("cifar-l2", ladder.VARIANT, "official"))
     assert task["recipe"]["schedule"] == {"cosine": {"minimum": 2e-5, "passes": 5}}
     assert task["options"] == {"blocks": 5, "batch_norm": True, "residual": True}

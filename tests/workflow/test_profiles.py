@@ -28,18 +28,16 @@ def test_a_cluster_s_profile_repeats_the_default_one(name):
     assert {key: ours.get(key) for key in default} == default
 
 
-def test_groups_name_rules_that_there_are():
+def test_groups_are_those_of_the_rules():
     text = "".join(p.read_text("utf-8") for p in ROOT.glob("workflow/rules/*.smk"))
-    # Rules that are made in a loop have a number or a data set's id in their names.
-    named = set(re.findall(r"^ *rule (\w+):", text, re.MULTILINE))
-    made = re.findall(r'name:\n\s+f"(\w+?_)\{', text)
-    assert {"train_", "evaluate_", "fetch_"} <= set(made)
-    for rule in profile("slurm")["groups"]:
-        assert rule in named or rule.startswith(tuple(made)), rule
+    # That of trainings is `PARAMS.group`: long ones are in none.
+    named = set(re.findall(r'group:\n\s+"(\w+)"', text)) | {"training"}
+    assert "PARAMS.group" in text
+    assert set(profile("slurm")["group-components"]) | {"data"} == named
 
 
 def test_all_clusters_are_sent_the_same_groups():
-    keys = ("cores", "groups", "group-components", "resources", "set-resource-scopes")
+    keys = ("cores", "group-components", "resources", "set-resource-scopes")
     one, *others = [{k: profile(name)[k] for k in keys} for name in CLUSTERS]
     assert others == [one] * len(others)
 

@@ -13,6 +13,8 @@ rule audit:
         "results/data/{dataset}/audit/{augmentation}/{protocol}.json",
     log:
         "logs/audit/{dataset}/{augmentation}/{protocol}.log",
+    group:
+        "data"
     threads: 1
     resources:
         mem_mb=megabytes(1000),  # 225 at `demo`
@@ -47,6 +49,8 @@ rule leak_audit:
         others=multiext("results/tables/leak_audit", ".md", ".tex"),
     log:
         "logs/tables/leak_audit.log",
+    group:
+        "tables"
     params:
         code=code("audit_table"),
         scale=STUDY.scale,
@@ -77,6 +81,8 @@ rule duplicates:
     wildcard_constraints:
         # Not DATASET-near, whose picture ends alike.
         dataset="|".join(STUDY.datasets),
+    group:
+        "tables"
     params:
         code=code("figures"),
     message:

@@ -11,6 +11,8 @@ rule augment:
         "results/data/{dataset}/augmented/{augmentation}.npz",
     log:
         "logs/augment/{dataset}/{augmentation}.log",
+    group:
+        "data"
     threads: 1
     params:
         code=code("augment"),

@@ -12,6 +12,8 @@ rule baselines:
         "results/data/{dataset}/baselines/{augmentation}/{protocol}/{task}-{target}.json",
     log:
         "logs/baselines/{dataset}/{augmentation}/{protocol}/{task}-{target}.log",
+    group:
+        "baselines"
     threads: 1
     resources:
         mem_mb=megabytes(1500),  # 360 at `demo`

@@ -18,6 +18,8 @@ rule comparisons:
         "logs/tables/comparisons_{comparison}.log",
     wildcard_constraints:
         comparison="|".join(STUDY.configs.comparisons),
+    group:
+        "tables"
     params:
         code=code("comparisons"),
         asked=lambda wc: questions.comparison_json(STUDY, wc.comparison),
@@ -49,6 +51,8 @@ rule claims:
         "logs/tables/claims_{document}.log",
     wildcard_constraints:
         document="|".join(STUDY.configs.claims),
+    group:
+        "tables"
     params:
         code=code("claims"),
         claims=lambda wc: STUDY.digest([STUDY.part("claims", wc.document)]),

@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-BASE = Path(workflow.basedir)
+# This checkout. Not workflow.basedir, which is the importer's where this is a module.
+BASE = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError

@@ -57,6 +57,8 @@ rule convolutions_figure:
         "logs/figures/{experiment}.log",
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("convolutions")) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("figures"),
         series=lambda wc: convolutions.drawn(STUDY, wc.experiment),

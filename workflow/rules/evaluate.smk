@@ -23,6 +23,8 @@ for folds in STUDY.fold_counts:
             "logs/evaluate/{experiment}/{variant}/{protocol}/seed{seed}.log",
         wildcard_constraints:
             protocol="|".join(STUDY.protocols_with(folds)),
+        group:
+            PARAMS.group
         threads: PARAMS.threads
         resources:
             **GPU,

@@ -47,6 +47,8 @@ rule fetch_local:
         "logs/fetch/{dataset}.log",
     wildcard_constraints:
         dataset="|".join(STUDY.local) or "none-is-at-hand",
+    group:
+        "data"
     params:
         code=code("fetch"),
         config=PARAMS.dataset("title", "status", "kind", "address", "licence"),
@@ -73,6 +75,8 @@ for name in STUDY.generated:
         log:
             f"logs/fetch/{name}.log",
         cache: CACHED
+        group:
+            "data"
         params:
             code=code("fetch"),
             config=STUDY.part(

@@ -19,6 +19,8 @@ rule profiles:
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
         sheet="(-[A-Za-z0-9_]+)?",
+    group:
+        "tables"
     params:
         code=code("figures"),
         about=lambda wc: showing.profiles_json(STUDY, wc.experiment, wc.sheet),
@@ -47,6 +49,8 @@ rule augmentation_sheet:
         "logs/figures/{experiment}-augmentation.log",
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("figures"),
         about=lambda wc: showing.augmentation_json(STUDY, wc.experiment),
@@ -75,6 +79,8 @@ rule samples:
         "logs/figures/{experiment}-samples.log",
     wildcard_constraints:
         experiment="|".join(showing.having(STUDY, "samples")) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("figures"),
         about=lambda wc: showing.samples_json(STUDY, wc.experiment),
@@ -102,6 +108,8 @@ rule depths:
         "logs/figures/{experiment}-depths.log",
     wildcard_constraints:
         experiment="|".join(showing.having(STUDY, "depths")) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("figures"),
         about=lambda wc: showing.depths_json(STUDY, wc.experiment),
@@ -127,6 +135,8 @@ rule noise_map:
         "logs/figures/{experiment}-noise.log",
     wildcard_constraints:
         experiment="|".join(showing.having(STUDY, "noise")) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("figures"),
         about=lambda wc: showing.noise_json(STUDY, wc.experiment),
@@ -150,6 +160,8 @@ rule leak:
         ),
     log:
         "logs/figures/leak.log",
+    group:
+        "tables"
     params:
         code=code("figures"),
         about=showing.leak_json(STUDY),

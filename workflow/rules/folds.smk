@@ -12,6 +12,8 @@ rule folds:
     log:
         "logs/folds/{dataset}/{protocol}.log",
     cache: CACHED
+    group:
+        "data"
     params:
         wildcards=wildcards_of,
         code=code("folds"),

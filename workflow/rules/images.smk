@@ -13,6 +13,8 @@ rule images:
     log:
         "logs/images/{dataset}.log",
     cache: CACHED
+    group:
+        "data"
     threads: 1
     params:
         wildcards=wildcards_of,

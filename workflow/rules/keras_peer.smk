@@ -77,6 +77,8 @@ for peer in keras_peer.all_of(STUDY):
             others=multiext(f"results/tables/{peer}", ".md", ".tex"),
         log:
             f"logs/tables/{peer}.log",
+        group:
+            "tables"
         params:
             code=code("keras_peer_table"),
             experiment=described.experiment_json(STUDY, experiment, peer),

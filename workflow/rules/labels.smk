@@ -13,6 +13,8 @@ rule labels:
         rejected="results/data/{dataset}/rejected.csv",
     log:
         "logs/labels/{dataset}.log",
+    group:
+        "data"
     params:
         code=code("labels"),
         config=PARAMS.dataset("title", "kind", "factors", *LABEL_RULES),

@@ -25,6 +25,8 @@ rule ladder_table:
         "logs/tables/{group}.log",
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("ladder_table"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -55,6 +57,8 @@ rule ladder_pairs:
         "logs/tables/{group}_pairs.log",
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("ladder_pairs"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -86,6 +90,8 @@ rule ladder_curves:
         "logs/figures/{group}-curves.log",
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -113,6 +119,8 @@ rule ladder_accuracy:
         "logs/figures/{group}-accuracy.log",
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("ladder_figures"),
     message:
@@ -139,6 +147,8 @@ rule ladder_confusion:
         "logs/figures/{group}-confusion.log",
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -168,6 +178,8 @@ rule ladder_gradients:
         "logs/figures/{group}-gradients.log",
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),

@@ -15,6 +15,8 @@ rule official_parts:
         test="results/data/{dataset}/parts/{protocol}/test.npz",
     log:
         "logs/parts/{dataset}/{protocol}.log",
+    group:
+        "data"
     params:
         code=code("parts"),
     message:
@@ -74,6 +76,8 @@ rule near_duplicates_sheet:
         "logs/figures/{dataset}-near-duplicates.log",
     wildcard_constraints:
         dataset="|".join(INPUTS.ladder_datasets()) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("figures"),
         scale=STUDY.scale,

@@ -22,6 +22,8 @@ rule summary:
         ),
     log:
         "logs/report/summary.log",
+    group:
+        "tables"
     params:
         code=code("report"),
         deviations=STUDY.deviations_digest,
@@ -46,10 +48,12 @@ if not STORED:  # Snakemake's report is written of files on a disk
             "results/report/report.html",
         log:
             "logs/report/report.log",
+        group:
+            "tables"
         params:
             captions=STUDY.captions_digest,
             settings=STUDY.command_line,
-            snakefile=workflow.main_snakefile,
+            snakefile=str(BASE / "Snakefile"),
         message:
             "write the report"
         shell:

@@ -22,6 +22,8 @@ rule table:
         "logs/tables/{experiment}.log",
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
+    group:
+        "tables"
     params:
         code=code("tables"),
         experiment=lambda wc: described.experiment_json(STUDY, wc.experiment),

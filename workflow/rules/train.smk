@@ -29,6 +29,8 @@ for folds in STUDY.fold_counts:
             "logs/benchmark/train/{experiment}/{variant}/{protocol}/seed{seed}.tsv"
         wildcard_constraints:
             protocol="|".join(STUDY.protocols_with(folds)),
+        group:
+            PARAMS.group
         threads: PARAMS.threads
         resources:
             **GPU,

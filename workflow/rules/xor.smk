@@ -15,6 +15,8 @@ rule learn_xor:
         weights="results/tables/xor_weights.csv",
     log:
         "logs/xor.log",
+    group:
+        "tables"
     params:
         code=code("xor"),
         model=STUDY.part("models", "xor"),
