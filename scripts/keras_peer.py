@@ -20,6 +20,7 @@ from scripts.lib.files import write_csv, write_json
 from scripts.lib.runs import fold_folder
 from scripts.lib.samples import Part, Samples
 from scripts.lib.score.evaluation import write_scores
+from scripts.lib.speed.clock import peak_bytes
 from scripts.lib.speed.learning import Pass
 from scripts.lib.train.arguments import add_data_arguments
 from scripts.lib.train.recipes import HISTORY_COLUMNS, fit_settings
@@ -53,6 +54,7 @@ def learn_beside(args: argparse.Namespace) -> None:
             "threads": args.threads,
             "samples": {"train": len(parts[0].ids), "validation": len(parts[1].ids)},
             "parameters": theirs.learned.count_params(),
+            "peak_bytes": peak_bytes(),
         }
         _write_training(folder, task, beside["keras"], about)
         networks = {"best": theirs.evaluate}

@@ -28,10 +28,15 @@ KINDS = (
     "experiments",
     "comparisons",
     "claims",
+    "studies",
 )
+# Of a folder of config/, its schema.
+_SCHEMAS = {"studies": "study"}
 SETTINGS = "config/config.yaml"
 _ID = r"[A-Za-z0-9_-]+"
 _DEFAULTS = {
+    "studies": [],
+    "experiments": None,
     "data_dir": None,
     "download": False,
     "dataset": "auto",
@@ -59,6 +64,7 @@ class Configs:
     experiments: dict[str, dict]
     comparisons: dict[str, dict]
     claims: dict[str, dict]
+    studies: dict[str, dict]
 
     def of_kind(self, kind: str) -> list[str]:
         """Return the experiments of a kind, chosen or not."""
@@ -81,6 +87,11 @@ def load_configs(
     configs = Configs(settings, **files)
     # What refers to other files is looked at only where all files are well formed.
     _raise(found, given)
+    if settings["experiments"] is None:
+        chosen = [files["studies"].get(name, {}) for name in settings["studies"]]
+        settings["experiments"] = list(
+            dict.fromkeys(e for study in chosen for e in study.get("experiments", ()))
+        )
     for kind in KINDS:
         for config in files[kind].values():
             overlays.complete_scales(kind, config)
@@ -97,7 +108,7 @@ def _typed(settings: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
     `download=true` for a text.
     """
     typed = dict(settings)
-    for key in {"seeds", "experiments", "apart"} & set(given):
+    for key in {"seeds", "studies", "experiments", "apart"} & set(given):
         value = typed[key]
         entries = value if isinstance(value, list) else str(value).split(",")
         typed[key] = [_number(entry) if key == "seeds" else entry for entry in entries]
@@ -115,7 +126,12 @@ def _number(text: Any) -> Any:
 
 def _read_kind(base: Path, kind: str, found: list[str]) -> dict[str, dict]:
     """Return the files of one kind by their ids; add to `found` what is wrong."""
-    schema = base / "workflow" / "schemas" / f"{kind.removesuffix('s')}.schema.yaml"
+    schema = (
+        base
+        / "workflow"
+        / "schemas"
+        / f"{_SCHEMAS.get(kind, kind.removesuffix('s'))}.schema.yaml"
+    )
     folder = base / "config" / kind
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     raw: dict[str, Any] = {}
@@ -176,7 +192,8 @@ def _raise(found: list[str], given: Iterable[str]) -> None:
 
 def _all_problems(configs: Configs) -> Iterator[str]:
     settings = configs.settings
-    names = [
+    names = [("studies", name, configs.studies) for name in settings["studies"]]
+    names += [
         ("experiments", name, configs.experiments) for name in settings["experiments"]
     ]
     if settings["dataset"] != "auto":
@@ -189,6 +206,10 @@ def _all_problems(configs: Configs) -> Iterator[str]:
     names += [("apart", name, separate) for name in settings["apart"]]
     for key, name, known in names:
         yield from unknown([name], known, SETTINGS, key)
+    for name, study in configs.studies.items():
+        for key in ("experiments", "comparisons", "claims"):
+            where = f"config/studies/{name}.yaml"
+            yield from unknown(study.get(key, ()), getattr(configs, key), where, key)
     for name in configs.datasets:
         yield from _dataset_problems(name, configs)
     for name in configs.protocols:

@@ -16,6 +16,7 @@ from scripts.lib import datasets, deviations, kinds
 from scripts.lib.config import ConfigError, Configs, load_configs
 from scripts.lib.files import sha256_of
 from scripts.lib.kinds.learning import merged_recipe
+from scripts.lib.schema import read_yaml
 
 # What a training asks for if its experiment does not say: at `demo` 405 MB of IgNet and
 # 1300 of the Keras-style network in at most 28 s of one core; at `paper` 19 core hours
@@ -25,6 +26,10 @@ _JOB = {
     "megabytes": 2500,
     "minutes": {"smoke": 5, "demo": 10, "short": 10, "paper": 240},
 }
+
+
+# What a study's file says, of experiments that are in none.
+_NOUNS = {"sample": "image", "samples": "images", "group": "group", "groups": "groups"}
 
 
 class Study:
@@ -158,14 +163,26 @@ class Study:
             found.setdefault(experiment.get("group", name), []).append(name)
         return found
 
+    def nouns_of(self, experiment: str) -> dict[str, str]:
+        """Return what an experiment's study calls its images, and their groups."""
+        studies = self.configs.studies.values()
+        return next(
+            (s["nouns"] for s in studies if experiment in s["experiments"]), _NOUNS
+        )
+
     @property
     def targets(self) -> dict[str, list[str]]:
-        """Return {named target: its experiments}: the groups, and each experiment.
+        """Return {named target: its experiments}: studies, groups, each experiment.
 
         But for a ladder's rungs, which are one experiment together.
         """
         own = {n: [n] for n in self.experiments if self.shown_in(n) == n}
-        return {**own, **self.groups}
+        chosen = {
+            name: [e for e in study["experiments"] if e in self.experiments]
+            for name, study in self.configs.studies.items()
+        }
+        studies = {name: names for name, names in chosen.items() if names}
+        return {**own, **self.groups, **studies}
 
     def shown_in(self, experiment: str) -> str:
         """Return the table that an experiment stands in: its own, or a group's."""
@@ -372,10 +389,14 @@ def load_study(
     """Return the study that config/ and the command line's settings describe.
 
     base: the project's folder; settings: config/config.yaml with what the command line
-    replaced; given: the keys that it replaced; here: the folder that a relative
-    data_dir is seen from, by default the current one.
+    replaced, or what a workflow that imports ours wants otherwise; given: the keys that
+    the command line replaced; here: the folder that a relative data_dir is seen from,
+    by default the current one.
     Raises: ConfigError, DatasetError; before any job.
     """
+    own = read_yaml(base / "config" / "config.yaml", "config/config.yaml")
+    if isinstance(own, Mapping):
+        settings = {**own, **settings}
     configs = load_configs(base, settings, given)
     return Study(configs, base, datasets.data_dir_of(configs.settings, here))
 

@@ -130,7 +130,7 @@ def test_the_table_holds_the_files_scores(tmp_path, monkeypatch):
                 folder = runs / f"ignet/{variant}/by-child/seed{seed}/fold{fold}"
                 folder.mkdir(parents=True)
                 part = _part(score + seed)
-                write_json(folder / "metrics.json", {"parts": {"test": part}})
+                write_json(folder / "metrics.json", {"parts": {"test": {"best": part}}})
     trivial = data / "baselines/ignet/by-child"
     trivial.mkdir(parents=True)
     median = [_part(s) for s in (19, 25, 23)]

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import engine
-from scripts import evaluate, keras_peer, train
+from scripts import keras_peer
 from scripts.lib import packages
 from scripts.lib.files import read_json
+from scripts.lib.score import evaluation
+from scripts.lib.train import learn as learn_ours
+from scripts.lib.train.recipes import HISTORY_COLUMNS
 
 from .protocols import PROTOCOLS
 
@@ -56,7 +59,7 @@ EXPERIMENT = {
         MONTHS | {"id": "left", "why_not": "not of the scale", "left_out": True},
     ],
     "keras_peer": {
-        "variants": ["months", "years", "left"],
+        "compared": ["months", "years", "left"],
         "protocols": ["paper", "by-child"],
     },
 }
@@ -112,6 +115,7 @@ def learn(peer, small, tmp_path):
             threads=1,
             model=model,
             folder=tmp_path / name,
+            test=[],
         )
         keras_peer.learn_beside(arguments)
         return SimpleNamespace(folder=arguments.folder, arguments=arguments)
@@ -146,15 +150,15 @@ def test_keras_starts_from_our_weights_and_is_scored_as_we_are(learn, tmp_path):
     still = {"optimizer": {"adam": {"learning_rate": 0.0}}, "passes": 1}
     run = learn("keras", MONTHS, "by-child", **still)
     run.arguments.folder = tmp_path / "ours"
-    train.train(run.arguments)
-    evaluate.evaluate(run.arguments)
+    learn_ours.train(run.arguments)
+    evaluation.evaluate(run.arguments)
     for fold in ("fold0", "fold1"):
         ours, theirs = (
             read_json(folder / fold / "metrics.json")
             for folder in (run.arguments.folder, run.folder)
         )
         for part in ("validation", "test"):
-            a, b = ours["parts"].pop(part), theirs["parts"].pop(part)
+            a, b = (side["parts"].pop(part)["best"] for side in (ours, theirs))
             assert b["score"] == pytest.approx(a["score"], rel=1e-5)
             assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
             assert list(b["groups"]) == list(a["groups"])
@@ -211,7 +215,7 @@ def test_keras_stops_and_goes_back_as_we_do(learn):
         assert kept == pytest.approx(min(scores), rel=1e-5)
         with open(folder / "history.csv", newline="") as file:
             history = list(csv.DictReader(file))
-        assert tuple(history[0]) == train.HISTORY_COLUMNS
+        assert tuple(history[0]) == HISTORY_COLUMNS
         assert [float(row["validation_score"]) for row in history] == scores
         seconds = sum(float(row["seconds"]) for row in history)
         assert seconds == pytest.approx(training["seconds"], abs=1e-3)

@@ -37,7 +37,7 @@ def _part(children):
 def _write(root, protocol, fold, children, scores):
     folder = root / f"tiny/months/{protocol}/seed0/fold{fold}"
     part = PROTOCOLS[protocol]["reported"]
-    write_json(folder / "metrics.json", {"parts": {part: _part(children)}})
+    write_json(folder / "metrics.json", {"parts": {part: {"best": _part(children)}}})
     write_json(folder / "training.json", {"device_name": "keras 3, torch 2"})
     rows = [{"pass": i, "validation_score": s} for i, s in enumerate(scores, 1)]
     write_csv(folder / "history.csv", ["pass", "validation_score"], rows)

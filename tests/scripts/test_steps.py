@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import engine
-from scripts import baselines, evaluate, figures, report, tables, train
+from scripts import baselines, figures, report, tables
 from scripts.lib import cli
 from scripts.lib.files import read_json, write_csv, write_json
+from scripts.lib.score import evaluation
+from scripts.lib.train import learn
 from tests.conftest import ROOT
 
 from .protocols import PROTOCOLS
@@ -98,7 +100,7 @@ def _arguments(small, folder, variant, protocol, **recipe):
         device="reference",
         threads=1,
         model=ROOT / "config/models/ignet-depth2.yaml",
-        watch=False,
+        test=[],
         folder=folder,
     )
 
@@ -112,8 +114,8 @@ def study(small, tmp_path_factory):
         for protocol in PROTOCOLS:
             folder = base / f"runs/small/{variant}/{protocol}/seed0"
             arguments = _arguments(small, folder, variant, protocol)
-            train.train(arguments)
-            evaluate.evaluate(arguments)
+            learn.train(arguments)
+            evaluation.evaluate(arguments)
             runs += [folder / f"fold{fold}" for fold in range(2)]
             trivial = _baseline_arguments(small, base, variant, protocol)
             baselines.make_baselines(trivial)
@@ -174,9 +176,11 @@ def test_a_run_leaves_its_files_and_no_checkpoint(study):
         names = sorted(path.name for path in run.iterdir())
         assert names == [
             "history.csv",
+            "last.npz",
             "metrics.json",
             "model.npz",
             "predictions.csv",
+            "records.csv",
             "training.json",
         ]
         assert len(_read(run / "history.csv")) == 3
@@ -189,16 +193,16 @@ def test_metrics_agree_with_the_predictions(study):
     true = np.array([float(r["target"]) for r in rows])
     given = np.array([float(r["prediction"]) for r in rows])
     mape = 100 * np.mean(abs(given - true) / true)
-    part = metrics["parts"]["test"]
+    part = metrics["parts"]["test"]["best"]
     assert part["score"] == pytest.approx(mape, abs=1e-3)
     assert part["n"] == len(rows)
-    sums = np.array(list(part["children"].values()))
+    sums = np.array(list(part["groups"].values()))
     assert sums[:, 1].sum() == len(rows)
     assert sums[:, 0].sum() / len(rows) == pytest.approx(part["score"])
 
 
 def test_training_again_gives_the_same_bytes(small, study, tmp_path):
-    train.train(_arguments(small, tmp_path, "months", "paper"))
+    learn.train(_arguments(small, tmp_path, "months", "paper"))
     _same_models(study, tmp_path)
 
 
@@ -214,7 +218,7 @@ def test_weights_are_carried_from_fold_to_fold_where_the_protocol_says_so(
 ):
     """With no learning, fold 1 ends with the weights that fold 0 ended with."""
     still = {"optimizer": {"sgd": {"learning_rate": 0.0}}}
-    train.train(_arguments(small, tmp_path, "months", protocol, **still))
+    learn.train(_arguments(small, tmp_path, "months", protocol, **still))
     models = [(tmp_path / f"fold{j}/model.npz").read_bytes() for j in range(2)]
     assert (models[0] == models[1]) is same
 
@@ -223,7 +227,7 @@ def test_options_of_the_model_are_those_of_the_variant(small, tmp_path):
     arguments = _arguments(small, tmp_path, "months", "by-child")
     task = json.loads(arguments.experiment_json)
     arguments.experiment_json = json.dumps({**task, "options": {"bipolar": True}})
-    train.train(arguments)
+    learn.train(arguments)
     network = engine.load(tmp_path / "fold0/model.npz", device="reference")
     assert network.layers[-1].settings["function"] == "bipolar_sigmoid"
 
@@ -239,7 +243,7 @@ def test_a_checkpoint_that_does_not_belong_is_left_aside(
         checkpoint.write_bytes(b"PK\x03\x04 and no more")
     else:
         _leave_checkpoint(small, tmp_path)
-    train.train(_arguments(small, tmp_path, "months", "paper"))
+    learn.train(_arguments(small, tmp_path, "months", "paper"))
     _same_models(study, tmp_path)
     assert "learning from the start: " in capsys.readouterr().err
     assert not checkpoint.exists()
@@ -253,7 +257,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     older.write_bytes(checkpoint.read_bytes())
     checkpoint.write_bytes(older.read_bytes()[:-20])
     capsys.readouterr()
-    train.train(_arguments(small, tmp_path, "months", "paper"))
+    learn.train(_arguments(small, tmp_path, "months", "paper"))
     _same_models(study, tmp_path)
     said = capsys.readouterr().err
     assert "going back: " in said and "fold 1/2] pass 1/" not in said
@@ -263,7 +267,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
 def test_a_stopped_training_goes_on_where_it_was(small, study, tmp_path, capsys):
     _leave_checkpoint(small, tmp_path, learning_rate=0.001)
     capsys.readouterr()
-    train.train(_arguments(small, tmp_path, "months", "paper"))
+    learn.train(_arguments(small, tmp_path, "months", "paper"))
     _same_models(study, tmp_path)
     assert "fold 1/2] pass 1/" not in capsys.readouterr().err
 
@@ -274,7 +278,7 @@ def test_a_fold_that_was_done_is_not_learned_again(small, study, tmp_path, capsy
     for file in (tmp_path / "fold0").glob("[hmt]*"):
         file.unlink()
     capsys.readouterr()
-    train.train(_arguments(small, tmp_path, "months", "paper"))
+    learn.train(_arguments(small, tmp_path, "months", "paper"))
     _same_models(study, tmp_path)
     assert len(_read(tmp_path / "fold0/history.csv")) == 3
     assert "fold 1/2]" not in capsys.readouterr().err
@@ -293,9 +297,9 @@ def _leave_checkpoint(small, folder, learning_rate=0.5e-3, fold=0):
     recipe = {"optimizer": {"sgd": {"learning_rate": learning_rate}}}
     arguments = _arguments(small, folder, "months", "paper", **recipe)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "_reporter", reporter)
+        patch.setattr(learn, "_reporter", reporter)
         with pytest.raises(KeyboardInterrupt):
-            train.train(arguments)
+            learn.train(arguments)
     left = folder / f"fold{fold}"
     assert (left / "checkpoint.npz").exists() and not (left / "model.npz").exists()
     return left / "checkpoint.npz"
@@ -304,7 +308,7 @@ def _leave_checkpoint(small, folder, learning_rate=0.5e-3, fold=0):
 def test_a_diverging_training_is_an_error_and_leaves_no_output(small, tmp_path):
     wild = {"optimizer": {"sgd": {"learning_rate": 1e6}}, "passes": 40}
     with pytest.raises(ArithmeticError, match=r"step .*lower the learning rate"):
-        train.train(_arguments(small, tmp_path, "years", "paper", **wild))
+        learn.train(_arguments(small, tmp_path, "years", "paper", **wild))
     assert not list(tmp_path.rglob("model.npz"))
     assert not list(tmp_path.rglob("history.csv"))
 
@@ -313,7 +317,7 @@ def test_the_table_holds_the_means_of_the_runs(study):
     rows = _read(study.base / "tables/small.csv")
     assert tuple(rows[0]) == tables.COLUMNS
     values = [
-        read_json(run / "metrics.json")["parts"]["validation"]["score"]
+        read_json(run / "metrics.json")["parts"]["validation"]["best"]["score"]
         for run in study.runs[:2]
     ]
     first = rows[0]

@@ -73,7 +73,7 @@ def write_scores(
     with the record `top: K` whether (1 or 0) the true class is among the K largest
     outputs.
     """
-    top = task["record"].get("top")
+    top = task.get("record", {}).get("top")
     parts: dict[str, dict] = {}
     predictions: list[dict[str, Any]] = []
     for name in PARTS:

@@ -67,7 +67,7 @@ def _train_fold(
     rows = len(learned.ids)
     trainer = make_trainer(args, task, samples, device, fold, rows, before)
     network = trainer.network
-    monitor = Monitor(network, task["record"], learned)
+    monitor = Monitor(network, task.get("record", {}), learned)
     history = _fit(
         trainer,
         (learned.x, learned.t),
@@ -125,7 +125,7 @@ def _about(task: Mapping[str, Any]) -> str:
         [
             task["task"],
             task["recipe"].get("augment", []),
-            task["record"],
+            task.get("record", {}),
             provenance.fingerprint("scripts.train"),
         ]
     )
