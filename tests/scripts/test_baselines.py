@@ -9,9 +9,9 @@ from sklearn.linear_model import Ridge
 from scripts.baselines import make_baselines
 from scripts.folds import make_folds
 from scripts.lib import baselines, statistics
-from scripts.lib.score import scores
 from scripts.lib.files import read_json, write_csv, write_npz
 from scripts.lib.samples import Part, Samples
+from scripts.lib.score import scores
 from tests.conftest import ROOT
 
 CONFIG = ROOT / "config"

@@ -61,7 +61,7 @@ class Weights:
     def __init__(self, network: engine.Network, x, t, number: int):
         self.network, self.places = network, {}
         for name, w in _weights(network.parameters()):
-            drawn = stream(network.seed, "record", name).permutation(w.size)
+            drawn = stream(network.seed, "split", "record", name).permutation(w.size)
             self.places[name] = np.sort(drawn[:number])
 
     def __call__(self) -> Found:
