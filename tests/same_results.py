@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# What a machine decides.
-_NOT = {"seconds", "drawing", "device", "threads", "peak_mib", "pass_seconds",
-        "fastest_seconds", "steady", "peak_bytes", "device_name"}  # fmt: skip
+# What a machine decides: columns, and tables that hold little else.
+_NOT = {"drawing", "device", "threads", "peak_mib", "steady", "step_ms", "estimate"}
+_TIMES = ("conv_study", "conv_study_fits", "freezeconnect", "keras_peer")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -44,7 +44,7 @@ def training_of(folder: Path) -> Iterator[tuple[str, Any]]:
             records[key] = [float(row["sd"])]
     for row in rows(folder / "history.csv"):
         score = row.pop("training_score", scores.get(row["pass"]))
-        found = {k: float(v) for k, v in row.items() if k not in _NOT}
+        found = {k: float(v) for k, v in row.items() if not _by_machine(k)}
         yield f"history pass {row['pass']}", [found, score and float(score)]
     yield from records.items()
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))["parts"]
@@ -62,6 +62,10 @@ def training_of(folder: Path) -> Iterator[tuple[str, Any]]:
             yield f"{key} last and top", [row["last"], *told]
 
 
+def _by_machine(column: str) -> bool:
+    return column in _NOT or "seconds" in column
+
+
 def _score(score: dict[str, Any]) -> dict[str, Any]:
     found = {"loss": score["loss"], "n": score["n"]}
     if "top1" in score:
@@ -76,8 +80,8 @@ def _score(score: dict[str, Any]) -> dict[str, Any]:
 def table_of(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield (row's number, its columns but those that a machine decides)."""
     for number, row in enumerate(rows(path)):
-        kept = {k: v for k, v in row.items() if not set(k.split("_")) & _NOT}
-        yield f"row {number}", kept
+        if not row.get("table", "").startswith(_TIMES):
+            yield f"row {number}", {k: v for k, v in row.items() if not _by_machine(k)}
 
 
 def compare(old: Path, new: Path) -> tuple[Counter[str], list[str]]:
@@ -86,7 +90,8 @@ def compare(old: Path, new: Path) -> tuple[Counter[str], list[str]]:
     wrong: list[str] = []
     files = sorted(old.glob("runs/**/history.csv"))
     pairs = [(f.parent, training_of) for f in files]
-    pairs += [(f, table_of) for f in sorted(old.glob("tables/*.csv"))]
+    tables = sorted(old.glob("tables/*.csv"))
+    pairs += [(f, table_of) for f in tables if f.stem not in _TIMES]
     for path, read in pairs:
         other = new / path.relative_to(old)
         if not other.exists():
