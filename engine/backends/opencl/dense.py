@@ -12,6 +12,7 @@ from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
+    from engine.backends.opencl.program import Kernel
 
 _ITEMS = 32  # that are enough for the cores of a processor
 _GROUP = 4  # tiles at least, for one turned panel
@@ -79,7 +80,7 @@ def _pairs(x: BatchArray) -> int:
 
 def _kernel(
     backend: OpenCL, name: str, w: FlatArray, f: Function = IDENTITY
-) -> cl.Kernel:
+) -> Kernel:
     outputs, features = w.shape
     tall = _tall(backend, outputs)
     return backend.programs.kernel(

@@ -6,6 +6,7 @@ whose sums run in the same order.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.resources
 import json
@@ -42,7 +43,7 @@ class Tuning:
     def file(self) -> Path:
         """Where the shapes are kept."""
         digest = hashlib.sha256(self._identity().encode()).hexdigest()[:16]
-        return _cache_folder() / "ignetlab" / f"tiles-{digest}.json"
+        return cache_folder() / f"tiles-{digest}.json"
 
     def choose(
         self,
@@ -67,14 +68,8 @@ class Tuning:
     def _identity(self) -> str:
         """Return what the measurements depend on."""
         device = self._device
-        kernels = importlib.resources.files("engine.backends.opencl") / "kernels"
-        texts = sorted(
-            (file.name, file.read_text())
-            for file in kernels.iterdir()
-            if file.name.endswith(".cl")
-        )
         names = (device.name, device.version, device.driver_version)
-        return json.dumps([*names, device.max_compute_units, texts])
+        return json.dumps([*names, device.max_compute_units, kernel_texts()])
 
     def _read(self) -> dict[str, Shape]:
         try:
@@ -107,6 +102,18 @@ def _fastest(shapes: Sequence[Shape], runs: Sequence[Callable[[], None]]) -> Sha
     return shapes[best if seconds[best] < (1.0 - _NOISE) * seconds[0] else 0]
 
 
-def _cache_folder() -> Path:
-    """Return the user's cache folder, as the XDG base directories say."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def cache_folder() -> Path:
+    """Return the engine's folder in the user's, as the XDG base directories say."""
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(user) / "ignetlab"
+
+
+@functools.cache
+def kernel_texts() -> list[tuple[str, str]]:
+    """Return the names and texts of all kernel files."""
+    kernels = importlib.resources.files("engine.backends.opencl") / "kernels"
+    return sorted(
+        (file.name, file.read_text())
+        for file in kernels.iterdir()
+        if file.name.endswith(".cl")
+    )

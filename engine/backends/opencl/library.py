@@ -1,0 +1,102 @@
+"""What was compiled before, on disk, for all processes of a user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pyopencl as cl
+from pyopencl.characterize import has_src_build_cache
+
+from engine.backends.opencl.tuning import cache_folder, kernel_texts
+from engine.exchange.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from engine.backends.opencl.program import Key
+
+# Variables that tell Intel's compiler what to make; the number of threads is none.
+_VARIABLES, _THREADS = "CL_CONFIG_", "CL_CONFIG_CPU_TBB_NUM_WORKERS"
+
+
+class Library:
+    """The programs that were compiled for one device, driver and text of the kernels.
+
+    They lie in a folder of the user's cache folder: index.json says in which program a
+    kernel is, and by what name; a program's file is named by its SHA-256. It is what
+    the driver compiled, or the program's text where the driver itself keeps what it
+    compiles. What is missing or damaged is compiled anew; a folder that cannot be
+    written is done without.
+    """
+
+    def __init__(self, device: cl.Device, options: list[str]):
+        self._by_text = bool(has_src_build_cache(device))
+        variables = sorted(
+            item
+            for item in os.environ.items()
+            if item[0].startswith(_VARIABLES) and item[0] != _THREADS
+        )
+        names = (device.platform.version, device.name, device.version)
+        parts = *names, device.driver_version, _processor(), options, variables
+        identity = json.dumps([*parts, kernel_texts()])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self.folder = cache_folder() / f"kernels-{digest}"
+
+    def find(self, keys: Iterable[Key]) -> list[tuple[str | bytes, dict[Key, str]]]:
+        """Return programs, and which of the kernels each has, by what names."""
+        index, found = self._read(), {}
+        for key in sorted(keys):
+            digest, name = index.get(_line(key), ("", ""))
+            if digest:
+                found.setdefault(digest, {})[key] = name
+        programs = ((self._content(digest), names) for digest, names in found.items())
+        return [(content, names) for content, names in programs if content is not None]
+
+    def add(self, program: cl.Program, text: str, names: Mapping[Key, str]) -> None:
+        """Keep a program, beside what another process may have added meanwhile."""
+        try:
+            content = text.encode() if self._by_text else _binary(program)
+            digest = hashlib.sha256(content).hexdigest()
+            with atomic_write(self.folder / digest) as file:
+                file.write(content)
+            index = self._read()
+            index |= {_line(key): (digest, name) for key, name in names.items()}
+            with atomic_write(self.folder / "index.json") as file:
+                file.write(json.dumps(index, indent=1, sort_keys=True).encode())
+        except (OSError, cl.Error):
+            pass  # the next process compiles again
+
+    def _content(self, digest: str) -> str | bytes | None:
+        try:
+            content = (self.folder / digest).read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(content).hexdigest() != digest:
+            return None
+        return content.decode() if self._by_text else content
+
+    def _read(self) -> dict[str, tuple[str, str]]:
+        try:
+            content = json.loads((self.folder / "index.json").read_text())
+            return {
+                line: (str(digest), str(name))
+                for line, (digest, name) in content.items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+
+def _line(key: Key) -> str:
+    files, name, definitions = key
+    return " ".join([name, *files, *(f"{k}={v}" for k, v in definitions)])
+
+
+def _binary(program: cl.Program) -> bytes:
+    return program.get_info(cl.program_info.BINARIES)[0]
+
+
+def _processor() -> str:
+    """Return what the processor is: virtual machines name all of them alike."""
+    return ""
