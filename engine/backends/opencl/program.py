@@ -100,7 +100,7 @@ class Programs:
         """
         if kernel.key not in self._built:
             self._build({wanted.key for wanted in self._wanted} - self._built.keys())
-        self._wanted.clear()
+            self._wanted.clear()
         return cl.Kernel(*self._built[kernel.key])
 
     def _build(self, keys: set[Key]) -> None:

@@ -88,8 +88,10 @@ class _Draw:
         self.numbers = cl.fsvm_empty(backend.context, rows, np.int32)
         self.targets = cl.fsvm_empty(backend.context, rows, np.float32)
         self.numbers[:], self.targets[:] = -1, 0.0
+        # Compiled now, as it is about to run: a kernel that waits for that would keep
+        # the source alive.
         self.kernel = backend.programs.kernel(("transfer",), "draw_blocks")
-        self.kernel.set_args(
+        self.kernel.built.set_args(
             source.device, cl.SVM(self.numbers), cl.SVM(self.targets), x.buffer,
             (x if t is None else t).buffer, np.uint32(x.features),
             np.uint32(0 if t is None else t.blocks),
