@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyopencl as cl
 
 from engine.backends.base import Stage
 from engine.backends.opencl.functions import IDENTITY, Function
@@ -78,9 +77,7 @@ def _pairs(x: BatchArray) -> int:
     return -(-x.blocks // 2)
 
 
-def _kernel(
-    backend: OpenCL, name: str, w: FlatArray, f: Function = IDENTITY
-) -> Kernel:
+def _kernel(backend: OpenCL, name: str, w: FlatArray, f: Function = IDENTITY) -> Kernel:
     outputs, features = w.shape
     tall = _tall(backend, outputs)
     return backend.programs.kernel(

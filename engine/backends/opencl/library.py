@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyopencl as cl
 from pyopencl.characterize import has_src_build_cache
 
-from engine.backends.opencl.tuning import cache_folder, kernel_texts
+from engine import cache
+from engine.backends.opencl import drivers, texts
 from engine.exchange.atomic import atomic_write
+from engine.health import processor
 
 if TYPE_CHECKING:
     from engine.backends.opencl.program import Key
 
-# Variables that tell Intel's compiler what to make; the number of threads is none.
-_VARIABLES, _THREADS = "CL_CONFIG_", "CL_CONFIG_CPU_TBB_NUM_WORKERS"
+# A program that nobody used for so many seconds is removed when another is added.
+_KEPT = 30 * 24 * 3600
 
 
 class Library:
@@ -33,20 +38,15 @@ class Library:
 
     def __init__(self, device: cl.Device, options: list[str]):
         self._by_text = bool(has_src_build_cache(device))
-        variables = sorted(
-            item
-            for item in os.environ.items()
-            if item[0].startswith(_VARIABLES) and item[0] != _THREADS
-        )
-        names = (device.platform.version, device.name, device.version)
-        parts = *names, device.driver_version, _processor(), options, variables
-        identity = json.dumps([*parts, kernel_texts()])
+        names = device.platform.version, device.name, device.version
+        parts = *names, device.driver_version, processor.signature(), options
+        identity = json.dumps([*parts, drivers.settings(), texts.every()])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        self.folder = cache_folder() / f"kernels-{digest}"
+        self.folder = cache.folder() / f"kernels-{digest}"
 
     def find(self, keys: Iterable[Key]) -> list[tuple[str | bytes, dict[Key, str]]]:
         """Return programs, and which of the kernels each has, by what names."""
-        index, found = self._read(), {}
+        index, found = self._index(), {}
         for key in sorted(keys):
             digest, name = index.get(_line(key), ("", ""))
             if digest:
@@ -61,30 +61,33 @@ class Library:
             digest = hashlib.sha256(content).hexdigest()
             with atomic_write(self.folder / digest) as file:
                 file.write(content)
-            index = self._read()
-            index |= {_line(key): (digest, name) for key, name in names.items()}
-            with atomic_write(self.folder / "index.json") as file:
-                file.write(json.dumps(index, indent=1, sort_keys=True).encode())
+            with cache.alone("kernels"):
+                _tidy()
+                index = {
+                    line: (where, name)
+                    for line, (where, name) in self._index().items()
+                    if (self.folder / where).exists()
+                }
+                index |= {_line(key): (digest, name) for key, name in names.items()}
+                with atomic_write(self.folder / "index.json") as file:
+                    file.write(json.dumps(index, indent=1, sort_keys=True).encode())
         except (OSError, cl.Error):
             pass  # the next process compiles again
 
     def _content(self, digest: str) -> str | bytes | None:
-        try:
-            content = (self.folder / digest).read_bytes()
-        except OSError:
-            return None
+        content = _read(self.folder / digest)
         if hashlib.sha256(content).hexdigest() != digest:
             return None
         return content.decode() if self._by_text else content
 
-    def _read(self) -> dict[str, tuple[str, str]]:
+    def _index(self) -> dict[str, tuple[str, str]]:
         try:
-            content = json.loads((self.folder / "index.json").read_text())
+            content = json.loads(_read(self.folder / "index.json"))
             return {
                 line: (str(digest), str(name))
                 for line, (digest, name) in content.items()
             }
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             return {}
 
 
@@ -97,6 +100,20 @@ def _binary(program: cl.Program) -> bytes:
     return program.get_info(cl.program_info.BINARIES)[0]
 
 
-def _processor() -> str:
-    """Return what the processor is: virtual machines name all of them alike."""
-    return ""
+def _read(file: Path) -> bytes:
+    """Return a file's bytes, none if it cannot be read; note that it was used."""
+    with suppress(OSError):
+        content = file.read_bytes()
+        with suppress(OSError):
+            os.utime(file)
+        return content
+    return b""
+
+
+def _tidy() -> None:
+    """Remove what nobody used for long, of whatever device and text."""
+    for file in cache.folder().glob("kernels-*/*"):
+        with suppress(OSError):  # another process did it
+            if file.stat().st_mtime < time.time() - _KEPT:
+                file.unlink()
+                file.parent.rmdir()  # fails unless it was the last

@@ -1,13 +1,12 @@
 """Kernels: compiled when one is first run, all that are wanted by then as one program.
 
-For a program takes PoCL a tenth of a second to compile however small it is. And only
-what is wanted stands in its text: some compilers take every kernel of a program at once.
+PoCL takes a tenth of a second for a program however small it is. Only what is wanted is
+in its text: some compilers take every kernel of a program at once.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import re
 import warnings
 import weakref
@@ -15,6 +14,7 @@ from collections.abc import Iterable
 
 import pyopencl as cl
 
+from engine.backends.opencl import texts
 from engine.backends.opencl.library import Library
 from engine.errors import DeviceError
 
@@ -28,19 +28,12 @@ _OPTIONS = ["-cl-mad-enable"]
 # How the kernel files are written: what a function and a kernel begin with, and that a
 # kernel ends where a brace begins a line.
 _FUNCTION = re.compile(
-    r"^(?:KERNEL|INLINE|static inline(?: __attribute__\(\(always_inline\)\))?(?:\s\w+)?)"
-    r"\s(\w+)\(",
+    r"^(?:KERNEL|INLINE|static inline(?: __attribute__\(\(always_inline\)\))?"
+    r"(?:\s\w+)?)\s(\w+)\(",
     re.MULTILINE,
 )
 _KERNEL = re.compile(r"^KERNEL (\w+)\(.*?^}$", re.MULTILINE | re.DOTALL)
 _MACRO = re.compile(r"^# *define (\w+)", re.MULTILINE)
-
-
-@functools.cache
-def source(name: str) -> str:
-    """Return the text of kernels/NAME.cl."""
-    folder = importlib.resources.files("engine.backends.opencl") / "kernels"
-    return (folder / f"{name}.cl").read_text()
 
 
 class Kernel:
@@ -152,26 +145,26 @@ class Programs:
 def written(keys: list[Key]) -> tuple[str, dict[Key, str]]:
     """Return the text of a program of these kernels, and their names in it.
 
-    Kernels of the same files and definitions are one part. Each part names its functions
-    by its own number, and takes back all that it defines.
+    Kernels of the same files and definitions are one part. Each part names its
+    functions by its own number, and takes back all that it defines.
     """
     parts: dict[tuple, list[Key]] = {}
     for key in keys:
         parts.setdefault((key[0], key[2]), []).append(key)
-    texts, names = [source("common")], {}
+    lines, names = [texts.of("common")], {}
     for number, ((files, definitions), kernels) in enumerate(parts.items()):
         wanted = {name for _, name, _ in kernels}
         text = _KERNEL.sub(
             lambda found, wanted=wanted: found[0] if found[1] in wanted else "",
-            "\n".join(map(source, files)),
+            "\n".join(map(texts.of, files)),
         )
         own = {name: f"{name}_{number}" for name in _FUNCTION.findall(text)}
         defined = dict(definitions) | own
         names |= {key: own[key[1]] for key in kernels}
-        texts += [f"#define {name} {value}" for name, value in defined.items()]
-        texts.append(text)
-        texts += [f"#undef {name}" for name in {**defined, **_macros(text)}]
-    return "\n".join(texts) + "\n", names
+        lines += [f"#define {name} {value}" for name, value in defined.items()]
+        lines.append(text)
+        lines += [f"#undef {name}" for name in {**defined, **_macros(text)}]
+    return "\n".join(lines) + "\n", names
 
 
 def _macros(text: str) -> dict[str, None]:

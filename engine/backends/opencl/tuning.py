@@ -6,18 +6,18 @@ whose sums run in the same order.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import importlib.resources
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyopencl as cl
 
+from engine import cache
+from engine.backends.opencl import texts
 from engine.exchange.atomic import atomic_write
+from engine.health import processor
 
 Shape = tuple[int, ...]
 
@@ -43,7 +43,7 @@ class Tuning:
     def file(self) -> Path:
         """Where the shapes are kept."""
         digest = hashlib.sha256(self._identity().encode()).hexdigest()[:16]
-        return cache_folder() / f"tiles-{digest}.json"
+        return cache.folder() / f"tiles-{digest}.json"
 
     def choose(
         self,
@@ -69,7 +69,8 @@ class Tuning:
         """Return what the measurements depend on."""
         device = self._device
         names = (device.name, device.version, device.driver_version)
-        return json.dumps([*names, device.max_compute_units, kernel_texts()])
+        units = device.max_compute_units
+        return json.dumps([*names, processor.signature(), units, texts.every()])
 
     def _read(self) -> dict[str, Shape]:
         try:
@@ -100,20 +101,3 @@ def _fastest(shapes: Sequence[Shape], runs: Sequence[Callable[[], None]]) -> Sha
             seconds[i] = min(seconds[i], time.perf_counter() - start)
     best = min(range(len(runs)), key=seconds.__getitem__)
     return shapes[best if seconds[best] < (1.0 - _NOISE) * seconds[0] else 0]
-
-
-def cache_folder() -> Path:
-    """Return the engine's folder in the user's, as the XDG base directories say."""
-    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(user) / "ignetlab"
-
-
-@functools.cache
-def kernel_texts() -> list[tuple[str, str]]:
-    """Return the names and texts of all kernel files."""
-    kernels = importlib.resources.files("engine.backends.opencl") / "kernels"
-    return sorted(
-        (file.name, file.read_text())
-        for file in kernels.iterdir()
-        if file.name.endswith(".cl")
-    )
