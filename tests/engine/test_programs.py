@@ -1,4 +1,4 @@
-"""What was compiled is kept for all processes, and nothing that is kept can spoil it."""
+"""What was compiled is kept for all processes; a damaged file is compiled anew."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ losses = [trainer.step(x, t) for _ in range(2)]
 numbers = b"".join(values.tobytes() for values in network.parameters().values())
 print(losses, hashlib.sha256(numbers).hexdigest())
 """
-KEY = ("transfer",), "to_rows"
+TO_ROWS, GUARD = (("transfer",), "to_rows"), (("loss",), "guard")
 DAYS = 24 * 3600
 
 
@@ -67,6 +67,10 @@ def programs(folder, opened):
         return new
 
     return get
+
+
+def build(programs: Programs, kernel: tuple = TO_ROWS) -> None:
+    _ = programs.kernel(*kernel).built
 
 
 def folder_of(programs) -> Path:
@@ -119,19 +123,34 @@ def test_kernels_of_one_text_and_other_sizes_become_one_program(programs):
 
 def test_what_each_adds_is_kept_together(programs):
     first, second = programs(), programs()
-    first.kernel(*KEY).built, second.kernel(("loss",), "guard").built
+    build(first)
+    build(second, GUARD)
     last = programs(may_compile=False)
-    last.kernel(*KEY), last.kernel(("loss",), "guard").built
+    build(last)
+    build(last, GUARD)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"KERNEL", None])
-def test_a_damaged_program_is_compiled_anew(content, programs):
-    programs().kernel(*KEY).built
+def check_made_anew(programs) -> None:
+    with pytest.raises(TypeError, match="not callable"):
+        build(programs(may_compile=False))
+    build(programs())
+    build(programs(may_compile=False))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda whole: b"",
+        lambda whole: b"\0KERNEL",
+        lambda whole: whole[:-9],
+        lambda whole: whole.replace(b"+", b"-"),
+    ],
+)
+def test_a_damaged_program_is_compiled_anew(change, programs):
+    build(programs())
     (file,) = (f for f in files(folder_of(programs)) if f.name != "index.json")
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-9] if content is None else content)
-    programs().kernel(*KEY).built
-    programs(may_compile=False).kernel(*KEY).built
+    file.write_bytes(change(file.read_bytes()))
+    check_made_anew(programs)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +167,10 @@ def test_a_damaged_program_is_compiled_anew(content, programs):
     ],
 )
 def test_a_damaged_index_is_made_anew(change, programs):
-    programs().kernel(*KEY).built
+    build(programs())
     file = folder_of(programs) / "index.json"
     file.write_text(change(json.loads(file.read_text())))
-    programs().kernel(*KEY).built
-    programs(may_compile=False).kernel(*KEY).built
+    check_made_anew(programs)
 
 
 def test_a_folder_that_cannot_be_written_is_done_without(
@@ -161,18 +179,18 @@ def test_a_folder_that_cannot_be_written_is_done_without(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     for _ in range(2):
-        programs().kernel(*KEY).built
+        build(programs())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes where nobody may")
 def test_what_can_only_be_read_is_used(programs):
-    programs().kernel(*KEY).built
+    build(programs())
     folder = folder_of(programs)
     try:
         for path in (cache.folder(), folder):
             path.chmod(0o555)
-        programs(may_compile=False).kernel(*KEY).built
-        programs().kernel(("loss",), "guard").built
+        build(programs(may_compile=False))
+        build(programs(), GUARD)
     finally:
         for path in (cache.folder(), folder):
             path.chmod(0o755)
@@ -201,13 +219,13 @@ def test_what_nobody_used_for_a_month_is_removed(programs):
     for name in ("index.json", "program"):
         (old / name).write_text("")
         os.utime(old / name, (time.time() - 31 * DAYS,) * 2)
-    programs().kernel(*KEY).built
+    build(programs())
     assert not old.exists()
     kept = files(folder_of(programs))
     for file in kept:
         os.utime(file, (time.time() - 31 * DAYS,) * 2)
-    programs(may_compile=False).kernel(*KEY).built  # it is in use
-    programs().kernel(("loss",), "guard").built
+    build(programs(may_compile=False))  # it is in use
+    build(programs(), GUARD)
     assert kept < files(folder_of(programs))
 
 
@@ -216,4 +234,4 @@ def test_a_kernel_that_does_not_compile_says_so(programs):
     new = programs()
     new._options[-1] = "-DLANES=5"
     with pytest.raises(engine.DeviceError, match=text):
-        new.kernel(*KEY).built
+        build(new)
