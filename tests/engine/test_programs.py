@@ -161,6 +161,7 @@ def test_a_damaged_program_is_compiled_anew(change, programs):
         lambda index: "[1, 2]",
         lambda index: json.dumps({line: 3 for line in index}),
         lambda index: json.dumps({line: ["..", "guard"] for line in index}),
+        lambda index: json.dumps({line: ["\0", "guard"] for line in index}),
         lambda index: json.dumps(
             {line: [d, "other"] for line, (d, _) in index.items()}
         ),

@@ -57,7 +57,10 @@ class Library:
     def add(self, program: cl.Program, text: str, names: Mapping[Key, str]) -> None:
         """Keep a program, beside what another process may have added meanwhile."""
         try:
-            content = text.encode() if self._by_text else _binary(program)
+            if self._by_text:
+                content = text.encode()
+            else:
+                (content,) = program.get_info(cl.program_info.BINARIES)
             digest = hashlib.sha256(content).hexdigest()
             with atomic_write(self.folder / digest) as file:
                 file.write(content)
@@ -96,13 +99,9 @@ def _line(key: Key) -> str:
     return " ".join([name, *files, *(f"{k}={v}" for k, v in definitions)])
 
 
-def _binary(program: cl.Program) -> bytes:
-    return program.get_info(cl.program_info.BINARIES)[0]
-
-
 def _read(file: Path) -> bytes:
     """Return a file's bytes, none if it cannot be read; note that it was used."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # no name of a file is in a damaged index
         content = file.read_bytes()
         with suppress(OSError):
             os.utime(file)
