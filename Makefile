@@ -9,6 +9,9 @@
 # make lint   set-up, then ruff, snakefmt, snakemake --lint
 # make bench  set-up, then the measurements in tests/bench: about half an hour; beside
 #             PyTorch and Keras only after make .venv/compare
+# make setup  the set-up alone; RUNTIME=intel brings Intel's OpenCL runtime for the CPU
+#             along (450 MB), RUNTIME=none never does, and RUNTIME=auto, the default, where
+#             no other OpenCL device computes what it should
 # make clean  everything generated, .venv included, is removed
 #
 # make run CORES=4 SCALE=paper, make test TESTS=tests/engine, make PYTHON=python3.12 …
@@ -20,9 +23,12 @@ endif
 CORES ?= all
 SCALE ?=
 TESTS ?=
+RUNTIME ?= auto
 # Without a network from vendor/, if `make vendor` was called and it came along.
 PIP := --quiet --disable-pip-version-check --require-hashes \
   $(if $(wildcard vendor),--no-index --find-links vendor)
+
+INTEL = .venv/bin/python -m pip install $(PIP) --requirement requirements-intel.lock
 
 .PHONY: run test compare reliability fuzz lint bench setup clean
 
@@ -54,7 +60,7 @@ bench: setup
 	@for script in tests/bench/*.py; do \
 	  echo "$$script"; PYTHONPATH=. .venv/bin/python "$$script" || exit 1; done
 
-setup: .venv/complete
+setup: .venv/complete .venv/runtime-$(RUNTIME)
 
 # Made anew where the lock file is newer; `complete` is written only at the end.
 .venv/complete: requirements.lock
@@ -65,6 +71,26 @@ setup: .venv/complete
 	@echo "set-up: a virtual environment in .venv, once, about a minute"
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install $(PIP) --requirement requirements.lock
+	@touch $@
+
+# Intel's runtime knows processors that PoCL's wheel does not. Where it cannot be had, the
+# engine's own threads compute.
+.venv/runtime-auto: .venv/complete requirements-intel.lock
+	@if test "$$(uname -sm)" = "Linux x86_64" && \
+	  ! .venv/bin/python -m engine doctor --opencl; then \
+	  echo "set-up: no OpenCL device computes here as it should; fetching Intel's" \
+	    "runtime (450 MB, Intel's licence; make setup RUNTIME=none does without)"; \
+	  $(INTEL) || echo "set-up: it cannot be had; the engine's own threads compute"; fi
+	@.venv/bin/python -m engine doctor --short
+	@touch $@
+
+.venv/runtime-intel: .venv/complete requirements-intel.lock
+	$(INTEL)
+	@.venv/bin/python -m engine doctor --short
+	@touch $@
+
+.venv/runtime-none: .venv/complete
+	@.venv/bin/python -m engine doctor --short
 	@touch $@
 
 # The other engines: nothing else needs them. PyTorch has no hash here, for its builds

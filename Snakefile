@@ -61,6 +61,10 @@ rule results:
     localrule: True
 
 
+onstart:
+    print(device_line())
+
+
 onsuccess:
     print("\n".join(closing_lines()))
 

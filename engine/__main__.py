@@ -1,4 +1,4 @@
-"""The engine's command line: `python -m engine devices`, `... summary MODEL.yaml`."""
+"""The engine's command line: `python -m engine devices`, `doctor`, `summary MODEL`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("devices", help="list the devices a network can run on")
+    doctor = commands.add_parser(
+        "doctor",
+        help="print what to paste into a report of a bug: processor, drivers, devices, "
+        "their health and speed, what auto takes and why, versions, caches",
+    )
+    doctor.add_argument("--short", action="store_true", help="three lines")
+    doctor.add_argument(
+        "--again", action="store_true", help="try every device anew, as after an update"
+    )
+    doctor.add_argument(
+        "--opencl",
+        action="store_true",
+        help="print nothing; exit with 1 unless a device of OpenCL is healthy",
+    )
     summary = commands.add_parser(
         "summary", help="print a model's layers, shapes, parameters, multiply-adds"
     )
     summary.add_argument("model", type=Path, help="a model spec, YAML or JSON")
     given = parser.parse_args(arguments)
     try:
+        if given.command == "doctor":
+            return _doctor(given)
         text = devices_text() if given.command == "devices" else summarise(given.model)
     except (engine.EngineError, OSError) as error:
         print(f"python -m engine {given.command}: {error}", file=sys.stderr)
@@ -29,15 +45,25 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _doctor(given: argparse.Namespace) -> int:
+    from engine.health import doctor, verdicts
+
+    if given.again:
+        verdicts.forget()
+    if given.opencl:
+        return 0 if doctor.works() else 1
+    print(doctor.short() if given.short else doctor.text())
+    return 0
+
+
 def devices_text() -> str:
-    """Return a table of the devices: what `open_device` takes, kind, units, name."""
-    rows = [("device", "kind", "units", "name")]
-    rows += [(d.id, d.kind, str(d.compute_units), d.name) for d in engine.devices()]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return "\n".join(
-        f"{id:<{widths[0]}}  {kind:<{widths[1]}}  {units:>{widths[2]}}  {name}"
-        for id, kind, units, name in rows
-    )
+    """Return a table of the devices: what `open_device` takes, kind, units, health."""
+    from engine.health.doctor import table
+
+    rows = [
+        (d.id, d.kind, str(d.compute_units), d.name, d.health) for d in engine.devices()
+    ]
+    return "\n".join(table(rows, ("device", "kind", "units", "name", "health")))
 
 
 def summarise(path: Path) -> str:

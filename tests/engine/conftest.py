@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 import engine
 
-# OpenCL on the CPU takes its number of threads once per process: it is loaded before
-# anybody else does. Only this process is told, for those that tests start are to find
-# what a user's find.
-with pytest.MonkeyPatch.context() as patch:
+# OpenCL on the CPU takes its number of threads once per process, from whoever opens the
+# first device. Only this process is told, for those that tests start are to find what a
+# user's find.
+with pytest.MonkeyPatch.context() as patch, contextlib.suppress(engine.DeviceError):
     patch.setenv("POCL_MAX_PTHREAD_COUNT", "2")
-    engine.devices()
+    patch.setenv("CL_CONFIG_CPU_TBB_NUM_WORKERS", "2")
+    engine.open_device("opencl", threads=2).close()
 
 FLOAT32_DEVICES = ("threads", "opencl")
 

@@ -10,6 +10,7 @@ import pytest
 
 import engine
 from engine.__main__ import main
+from engine.health import verdicts
 
 SPEC = (
     "{input: [1, 8, 6], layers: [{conv: {filters: 2, kernel: 3}}, flatten], loss: %s}"
@@ -19,29 +20,34 @@ SPEC = (
 @pytest.fixture
 def without_opencl(monkeypatch):
     """As if pyopencl were not installed."""
-    monkeypatch.setitem(sys.modules, "engine.backends.opencl", None)
+    monkeypatch.setitem(sys.modules, "pyopencl", None)
+    verdicts.of_opencl.cache_clear()
+    yield
+    verdicts.of_opencl.cache_clear()
 
 
 # --- the list -----------------------------------------------------------------------
 
 
-def test_every_listed_device_opens_under_its_id(opened):
+def test_every_healthy_device_opens_under_its_id(opened):
     listed = engine.devices()
     assert [device.id for device in listed][:2] == ["reference", "threads"]
     for device in listed:
+        if device.health != "healthy":
+            with pytest.raises(engine.DeviceError, match="unhealthy"):
+                engine.open_device(device.id)
+            continue
         backend = engine.open_device(device.id)
         assert (backend.id, backend.kind) == (device.id, device.kind)
-        assert (backend.name, backend.compute_units) == (
-            device.name,
-            device.compute_units,
-        )
+        assert backend.name == device.name
+        assert backend.compute_units <= device.compute_units  # conftest.py allows two
         backend.close()
 
 
 def test_opencl_devices_are_listed_by_platform_and_number(opened):
     opened("opencl")
     ids = [device.id for device in engine.devices()]
-    assert "opencl:0:0" in ids
+    assert opened("opencl").id in ids
     assert len(set(ids)) == len(ids)
 
 
@@ -55,8 +61,9 @@ def test_without_pyopencl_two_devices_are_left(without_opencl):
 def test_opencl_by_number_and_by_parts_of_names(opened):
     device = opened("opencl")
     word = device.name.split()[-1].lower()
-    for name in ("opencl:0", "opencl:0:0", f"opencl:0:{word}", f"opencl::{word}"):
-        assert engine.open_device(name).id.startswith("opencl:")
+    platform, number = device.id.split(":")[1:]
+    for place in (platform, f"{platform}:{number}", f"{platform}:{word}", f":{word}"):
+        assert engine.open_device(f"opencl:{place}").name == device.name
 
 
 def test_threads_takes_as_many_as_it_is_told():
@@ -65,23 +72,18 @@ def test_threads_takes_as_many_as_it_is_told():
     device.close()
 
 
-def test_auto_takes_opencl_where_there_is_one(opened):
-    opened("opencl")
-    assert engine.open_device("auto").id.startswith("opencl:")
-
-
 def test_auto_takes_threads_elsewhere_and_says_so(without_opencl, capfd):
     device = engine.open_device("auto", threads=2)
     assert (device.id, device.compute_units) == ("threads", 2)
     device.close()
     said = capfd.readouterr()
     assert said.out == ""
-    assert "no OpenCL device, using threads: device opencl: pyopencl" in said.err
+    assert said.err == "engine: using threads; no OpenCL device was found\n"
 
 
 def test_opencl_without_pyopencl_says_what_to_install(without_opencl):
     with pytest.raises(
-        engine.DeviceError, match=r"install pyopencl\[pocl\], or use th"
+        engine.DeviceError, match=r"not installed; install pyopencl\[pocl\], or use th"
     ):
         engine.open_device("opencl")
 
@@ -106,7 +108,7 @@ def test_unknown_names(name, text):
 @pytest.mark.parametrize("name", ["opencl:99", "opencl:0:99", "opencl:no-such-thing"])
 def test_unknown_opencl_devices_list_those_there_are(name, opened):
     opened("opencl")
-    text = f"no OpenCL device fits '{name}'; there are: opencl:0:0 "
+    text = f"no OpenCL device fits '{name}'; there are: opencl:0:"
     with pytest.raises(engine.DeviceError, match=text):
         engine.open_device(name)
 
@@ -127,16 +129,17 @@ def test_bad_numbers_of_threads(name, threads):
         engine.open_device(name, threads=threads)
 
 
-def test_listing_first_does_not_decide_the_number_of_threads():
+def test_listing_first_does_not_decide_the_number_of_threads(opened):
     """README's order: list the devices, then open one with some threads."""
+    opened("opencl")
     engine.devices()
-    for name in ("auto", "opencl"):
-        device = engine.open_device(name, threads=1)
-        assert device.id.startswith("opencl:")
-        assert device.compute_units == 1
+    device = engine.open_device("opencl", threads=1)
+    assert device.id.startswith("opencl:")
+    assert device.compute_units == 1
 
 
-def test_opencl_gives_the_same_bytes_on_one_and_on_two_threads():
+def test_opencl_gives_the_same_bytes_on_one_and_on_two_threads(opened):
+    opened("opencl")
     spec = {
         "input": [2, 9, 7],
         "layers": [
@@ -174,7 +177,7 @@ def test_a_network_takes_a_device_by_name():
 def test_command_devices_prints_the_list(capsys):
     assert main(["devices"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["device", "kind", "units", "name"]
+    assert lines[0].split() == ["device", "kind", "units", "name", "health"]
     assert [line.split()[0] for line in lines[1:]] == [d.id for d in engine.devices()]
     assert all(d.name in lines[i] for i, d in enumerate(engine.devices(), start=1))
 

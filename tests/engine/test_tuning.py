@@ -115,7 +115,8 @@ def test_another_device_or_kernel_has_another_file(clock, cl_device, monkeypatch
     assert Tuning(cl_device).file != before
 
 
-def test_open_device_passes_the_switch_on():
+def test_open_device_passes_the_switch_on(opened):
+    opened("opencl")
     for tune in (True, False):
         backend = engine.open_device("opencl", tune=tune)
         assert backend.tuning.enabled == tune

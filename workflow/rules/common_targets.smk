@@ -144,6 +144,15 @@ def note_what_is_out_of_date():
             workflow.persistence.started(job)
 
 
+def device_line():
+    """What computes, if the user leaves the choice to the engine, and why not another."""
+    if STUDY.device != "auto":
+        return f"Device: {STUDY.device}."
+    from engine.devices import choice  # slow, and not needed to plan
+
+    return f"Device: {choice()[1]}."
+
+
 def closing_lines():
     """What the user reads at the end of a run that went well."""
     made = {str(file) for job in workflow.dag.jobs for file in job.output}

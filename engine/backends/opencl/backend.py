@@ -78,18 +78,25 @@ class FlatArray:
 
 
 class OpenCL(FusedPasses, Backend):
-    """One OpenCL device with one in-order queue, float32."""
+    """One OpenCL device with one in-order queue, float32.
+
+    lanes: floats of a vector, 8 or 16.
+    """
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, device: cl.Device, id: str, *, tune: bool = True):
+    def __init__(
+        self, device: cl.Device, id: str, *, lanes: int = 8, tune: bool = True
+    ):
         self.id = id
         self.name = device.name.strip()
         self.kind = "gpu" if device.type & cl.device_type.GPU else "cpu"
         self.compute_units = device.max_compute_units
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context)
-        self.lanes, self.tile = _registers(device)
+        # A tile of results leaves a quarter of the registers for operands: AVX-512 has
+        # 32 of 16 floats, other x86-64 processors 16 of 8.
+        self.lanes, self.tile = lanes, 24 if lanes == 16 else 12
         self.local_memory = device.local_mem_size
         self.tuning = Tuning(device, enabled=tune)
         self.programs = Programs(self.context, {"LANES": self.lanes})
@@ -369,18 +376,3 @@ class OpenCL(FusedPasses, Backend):
 
     def update(self, rule, w, dw, *kept):
         return update.update(self, rule, w, dw, *kept)
-
-
-# The processors that PoCL's compiler gives AVX-512, by its own names for them.
-_AVX512 = ("avx512", "icelake", "tigerlake", "rocketlake", "cascadelake", "cooperlake",
-           "cannonlake", "sapphirerapids", "znver4", "knl", "knm")  # fmt: skip
-
-
-def _registers(device: cl.Device) -> tuple[int, int]:
-    """Return (lanes of a vector, how many vectors a tile of results may hold).
-
-    AVX-512 has 32 registers of 16 floats, other x86-64 processors 16 of 8 floats; of
-    these a quarter is left for operands. PoCL names its target in the device's version.
-    """
-    target = device.version.lower()
-    return (16, 24) if any(name in target for name in _AVX512) else (8, 12)

@@ -1,94 +1,35 @@
-"""OpenCL's platforms and devices: listing them, opening one."""
+"""OpenCL's devices as the runtime gives them: loading drivers, opening a device."""
 
 from __future__ import annotations
 
-import functools
-import os
+from collections.abc import Iterable
+from typing import Any
 
 import pyopencl as cl
 
 from engine.backends.opencl.backend import OpenCL
+from engine.backends.opencl.drivers import Driver, alone
 from engine.errors import DeviceError, device_errors
 
-# PoCL reads this once, when the platform is loaded, and then starts no more threads.
-_POCL_THREADS = "POCL_MAX_PTHREAD_COUNT"
+Entry = tuple[int, int, cl.Device]
+
+_loaded: list[Entry] | None = None
 
 
-def list_devices() -> list[tuple[str, str, str, int]]:
-    """Return (id, name, kind, compute units) of every OpenCL device."""
-    found = []
-    for p, d, device in _all():
-        kind = "gpu" if device.type & cl.device_type.GPU else "cpu"
-        units = device.max_compute_units
-        found.append((f"opencl:{p}:{d}", device.name.strip(), kind, units))
-    return found
+def loaded(drivers: Iterable[Driver], threads: int | None = None) -> list[Entry]:
+    """Return (platform, number, device) of each device of the drivers loaded.
 
-
-def open_named(name: str, threads: int | None, *, tune: bool = True) -> OpenCL:
-    """Return the backend of "opencl", "opencl:P" or "opencl:P:D".
-
-    P and D are numbers or parts of names (any case). "opencl" alone takes a GPU, else
-    the first device. `threads` limits a CPU device to that many of its compute units;
-    tune: measure which tiles are the fastest, or read what was measured before.
-
-    Raises: DeviceError if nothing fits, the device does not answer, or a CPU device
-    cannot be limited.
+    They are loaded at the first call; a process does so only once. threads: the most
+    that a driver for the CPU may start.
     """
-    if threads is not None and not _all.cache_info().currsize:
-        _start_no_more_than(threads)
-    entries = _all()
-    if not entries:
-        raise DeviceError(
-            f"device {name}: {_platforms()}; install pyopencl[pocl] for a CPU device, "
-            "or use one of those there are: threads, reference"
-        )
-    wanted = name.split(":")[1:]
-    if len(wanted) > 2:
-        raise DeviceError(f"device: expected opencl:PLATFORM:DEVICE, received {name!r}")
-    fitting = [entry for entry in entries if _fits(entry, wanted)]
-    if not fitting:
-        listed = ", ".join(f"opencl:{p}:{d} ({e.name.strip()})" for p, d, e in entries)
-        raise DeviceError(
-            f"device: no OpenCL device fits {name!r}; there are: {listed}"
-        )
-    if not wanted:
-        fitting.sort(key=lambda entry: not entry[2].type & cl.device_type.GPU)
-    p, d, device = fitting[0]
-    return _opened(_limited(device, threads), f"opencl:{p}:{d}", tune)
+    global _loaded
+    if _loaded is None:
+        with alone(drivers, threads):
+            _loaded = _entries()
+    return _loaded
 
 
-def _start_no_more_than(threads: int) -> None:
-    """Have PoCL start that many threads, or the fewer that the environment asks for."""
-    said = os.environ.get(_POCL_THREADS, "")
-    fewer = said.isdecimal() and 0 < int(said) < threads
-    os.environ[_POCL_THREADS] = said if fewer else str(threads)
-
-
-@device_errors
-def _opened(device: cl.Device, id: str, tune: bool) -> OpenCL:
-    return OpenCL(device, id, tune=tune)
-
-
-def _limited(device: cl.Device, threads: int | None) -> cl.Device:
-    """Return the device, or the part of a CPU device that has `threads` compute units.
-
-    Raises: DeviceError if the runtime cannot divide its device.
-    """
-    is_cpu = device.type & cl.device_type.CPU
-    if threads is None or not is_cpu or device.max_compute_units <= threads:
-        return device
-    by_counts = [cl.device_partition_property.BY_COUNTS, threads]
-    try:
-        return device.create_sub_devices(by_counts)[0]
-    except cl.Error as error:
-        raise DeviceError(
-            f"threads: {device.name.strip()} cannot be limited to {threads} of its "
-            f"{device.max_compute_units} compute units ({error}); leave threads out"
-        ) from None
-
-
-@functools.cache
-def _all() -> list[tuple[int, int, cl.Device]]:
+def _entries() -> list[Entry]:
     try:
         platforms = cl.get_platforms()
     except cl.Error:
@@ -103,21 +44,52 @@ def _all() -> list[tuple[int, int, cl.Device]]:
     return found
 
 
-def _platforms() -> str:
-    """Return why there is no device, in words."""
-    try:
-        names = [platform.name.strip() for platform in cl.get_platforms()]
-    except cl.Error as error:
-        return f"no OpenCL platform was found ({error})"
-    return f"no OpenCL device was found (platforms: {', '.join(names) or 'none'})"
+def kind(device: cl.Device) -> str:
+    """Return "gpu" or "cpu"."""
+    return "gpu" if device.type & cl.device_type.GPU else "cpu"
 
 
-def _fits(entry: tuple[int, int, cl.Device], wanted: list[str]) -> bool:
+def described(entry: Entry) -> dict[str, Any]:
+    """Return what there is to tell of a device without computing on it."""
     p, d, device = entry
-    for text, number, full in zip(
-        wanted, (p, d), (device.platform.name, device.name), strict=False
-    ):
-        right = int(text) == number if text.isdigit() else text.lower() in full.lower()
-        if not right:
-            return False
-    return True
+    return {
+        "number": (p, d), "platform": signature(device), "name": device.name.strip(),
+        "kind": kind(device), "compute_units": device.max_compute_units,
+    }  # fmt: skip
+
+
+def signature(device: cl.Device) -> tuple[str, str, str]:
+    """Return what tells its platform from others: name, version, vendor."""
+    platform = device.platform
+    return platform.name.strip(), platform.version.strip(), platform.vendor.strip()
+
+
+def possible_lanes(device: cl.Device) -> tuple[int, ...]:
+    """Return how many floats a vector may have: 16 where registers hold so many."""
+    wide = kind(device) == "cpu" and device.native_vector_width_float >= 16
+    return (8, 16) if wide else (8,)
+
+
+@device_errors
+def opened(
+    device: cl.Device, id: str, lanes: int, threads: int | None, *, tune: bool
+) -> OpenCL:
+    """Return the backend on a device, or on `threads` units of a CPU device.
+
+    Raises: DeviceError if the runtime cannot divide its device.
+    """
+    return OpenCL(_limited(device, threads), id, lanes=lanes, tune=tune)
+
+
+def _limited(device: cl.Device, threads: int | None) -> cl.Device:
+    is_cpu = kind(device) == "cpu"
+    if threads is None or not is_cpu or device.max_compute_units <= threads:
+        return device
+    by_counts = [cl.device_partition_property.BY_COUNTS, threads]
+    try:
+        return device.create_sub_devices(by_counts)[0]
+    except cl.Error as error:
+        raise DeviceError(
+            f"threads: {device.name.strip()} cannot be limited to {threads} of its "
+            f"{device.max_compute_units} compute units ({error}); leave threads out"
+        ) from None

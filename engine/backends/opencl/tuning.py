@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyopencl as cl
 
+from engine import cache
 from engine.exchange.atomic import atomic_write
+from engine.health import processor
 
 Shape = tuple[int, ...]
 
@@ -42,7 +43,7 @@ class Tuning:
     def file(self) -> Path:
         """Where the shapes are kept."""
         digest = hashlib.sha256(self._identity().encode()).hexdigest()[:16]
-        return _cache_folder() / "ignetlab" / f"tiles-{digest}.json"
+        return cache.folder() / f"tiles-{digest}.json"
 
     def choose(
         self,
@@ -74,7 +75,8 @@ class Tuning:
             if file.name.endswith(".cl")
         )
         names = (device.name, device.version, device.driver_version)
-        return json.dumps([*names, device.max_compute_units, texts])
+        units = device.max_compute_units
+        return json.dumps([*names, processor.signature(), units, texts])
 
     def _read(self) -> dict[str, Shape]:
         try:
@@ -105,8 +107,3 @@ def _fastest(shapes: Sequence[Shape], runs: Sequence[Callable[[], None]]) -> Sha
             seconds[i] = min(seconds[i], time.perf_counter() - start)
     best = min(range(len(runs)), key=seconds.__getitem__)
     return shapes[best if seconds[best] < (1.0 - _NOISE) * seconds[0] else 0]
-
-
-def _cache_folder() -> Path:
-    """Return the user's cache folder, as the XDG base directories say."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

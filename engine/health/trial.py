@@ -1,0 +1,195 @@
+"""What a device must compute before it is trusted, and how fast it does.
+
+    python -m engine.health.trial DESCRIPTOR PROCESSOR list LIBRARY
+    python -m engine.health.trial DESCRIPTOR PROCESSOR opencl LIBRARY PLATFORM DEVICE
+    python -m engine.health.trial DESCRIPTOR PROCESSOR threads
+
+runs in a process of its own, for a driver may end it or never answer. It writes what
+it finds to an open file, a line of JSON at a time: its parent knows how far it came.
+It computes on one thread: a trial may run in a job that was given no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EngineError, NumericsError
+from engine.health import processor
+
+Say = Callable[[dict[str, Any]], None]
+
+# Direct and Winograd's convolution, batch norm, pooling, dropout's mask, a dense layer.
+SPEC = {
+    "input": [2, 12, 12],
+    "layers": [
+        {"conv": {"filters": 16, "kernel": 3, "padding": 1, "bias": "learned"}},
+        {"activation": "tanh"},
+        {"conv": {"filters": 16, "kernel": 3, "padding": 1}},
+        {"batch_norm": {}},
+        {"activation": "relu"},
+        {"max_pool": {"size": 2}},
+        {"dropout": 0.25},
+        {"dense": {"units": 5, "bias": "learned"}},
+    ],
+    "loss": "softmax_cross_entropy",
+}
+_BATCH, _STEPS = 60, 2  # no multiple of 8 or 16 samples
+# How far float32 may be from float64, relative to the largest number: seen are 1e-6.
+_TOLERANCE = 1e-3
+_ROUNDS, _SECONDS = 40, 0.5
+# Vectors of 512 bits are taken where they compute so many times as much as those of
+# 256: twice as much with units of that width, as much without.
+_WORTH_WIDE = 1.5
+
+
+class Unhealthy(Exception):
+    """The device errs or computes wrong numbers; the text says which."""
+
+
+def main(words: list[str]) -> None:
+    """Do what the command line says; see the module's text."""
+    descriptor, expected, what, *of = words
+    with open(int(descriptor), "w", buffering=1) as file:
+
+        def say(found: dict[str, Any]) -> None:
+            file.write(json.dumps(found) + "\n")
+
+        if expected != processor.signature():
+            say({"processor": processor.signature()})
+            return
+        try:
+            if what == "list":
+                say({"devices": _list(*of)})
+            else:
+                say(_threads(say) if what == "threads" else _opencl(say, *of))
+        except (Unhealthy, EngineError) as error:
+            say({"unhealthy": _reason(str(error))})
+        except Exception as error:  # whatever it is, it is the device's
+            say({"unhealthy": f"{type(error).__name__}: {error}"})
+
+
+def _reason(text: str) -> str:
+    """Return an error's text; of a compiler's log the lines that say what is wrong."""
+    errors = [line for line in text.splitlines() if line.startswith("error:")]
+    return f"{text.split(';')[0]}: {errors[0]}" if errors else text
+
+
+def _list(library: str) -> list[dict[str, Any]]:
+    """Return what there is to tell of each of a driver's devices."""
+    from engine.backends.opencl import device as opencl
+    from engine.backends.opencl.drivers import Driver
+
+    return [opencl.described(entry) for entry in opencl.loaded([Driver(library, "")])]
+
+
+def _opencl(say: Say, library: str, p: str, d: str) -> dict[str, Any]:
+    from engine.backends.opencl import device as opencl
+    from engine.backends.opencl.drivers import Driver
+    from engine.backends.opencl.meter import Meter
+
+    entries = opencl.loaded([Driver(library, "")], threads=1)
+    say({"stage": "compiling and computing"})
+    device = next(c for i, j, c in entries if (i, j) == (int(p), int(d)))
+    backends = {
+        lanes: opencl.opened(device, "trial", lanes, 1, tune=False)
+        for lanes in opencl.possible_lanes(device)
+    }
+    speeds = {n: Meter(backend).gflops(best_of=5) for n, backend in backends.items()}
+    lanes = 16 if speeds.get(16, 0.0) > _WORTH_WIDE * speeds[8] else 8
+    return {
+        "lanes": lanes, "gflops": speeds[lanes],
+        "gigabytes": max(Meter(backends[lanes]).gigabytes() for _ in range(3)),
+        "seconds": examine(backends[lanes]),
+    }  # fmt: skip
+
+
+def _threads(say: Say) -> dict[str, Any]:
+    from engine.backends.threads import Threads
+
+    say({"stage": "computing"})
+    backend = Threads(1)  # BLAS keeps to one thread, too, while it is open
+    a, big = np.ones((768, 768), np.float32), np.ones(1 << 24, np.float32)
+    c = np.empty_like(big)
+    product = _least(lambda: a @ a, 5)
+    triad = _least(lambda: np.multiply(big, 2.0, out=c), 3)
+    return {
+        "lanes": None, "gflops": 2 * 768**3 / product / 1e9,
+        "gigabytes": 2 * big.nbytes / triad / 1e9, "seconds": examine(backend),
+    }  # fmt: skip
+
+
+def examine(backend) -> float:
+    """Train a small network on a device; return the least seconds of a step.
+
+    Raises: Unhealthy if the numbers are not those of the reference, or the guard lets
+    infinity into a parameter.
+    """
+    from engine.backends.reference import Reference
+    from engine.network import Network
+    from engine.training.loop import Trainer
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((_BATCH, *SPEC["input"])).astype(np.float32)
+    t = rng.integers(0, 5, _BATCH)
+
+    def train(device) -> tuple[Trainer, list[np.ndarray]]:
+        network = Network.from_spec(SPEC, device=device, seed=0)
+        optimizer = {"momentum": {"learning_rate": 0.05}}
+        trainer = Trainer(network, optimizer, batch_size=_BATCH, seed=0)
+        before = network.parameters()
+        found = [np.array([trainer.step(x, t) for _ in range(_STEPS)])]
+        after = network.parameters()
+        return trainer, found + [after[name] - before[name] for name in after]
+
+    names = ["the loss", *Network.from_spec(SPEC, device=Reference()).parameters()]
+    _, expected = train(Reference())
+    trainer, found = train(backend)
+    for name, right, number in zip(names, expected, found, strict=True):
+        error = np.abs(number - right).max() / np.abs(right).max()
+        if not error <= _TOLERANCE:
+            raise Unhealthy(
+                f"it computes wrong numbers: {name} after {_STEPS} steps is off by "
+                f"{error:.2g}, relative to the reference in NumPy; at most "
+                f"{_TOLERANCE:g} is rounding"
+            )
+    least = _least(lambda: trainer.step(x, t), _ROUNDS)
+    _check_guard(trainer, x, t)
+    return least
+
+
+def _check_guard(trainer, x: np.ndarray, t: np.ndarray) -> None:
+    """Raise Unhealthy unless a step that overflows is refused and changes nothing."""
+    network = trainer.network
+    huge = {"dense1.weight": np.full_like(network.parameters()["dense1.weight"], 1e38)}
+    network.set_parameters(huge)
+    before = network.parameters()
+    try:
+        trainer.step(x, t)
+    except NumericsError:
+        after = network.parameters()
+        if all(np.array_equal(after[name], before[name]) for name in before):
+            return
+    raise Unhealthy("the guard against NaN and infinity does not hold")
+
+
+def _least(work: Callable[[], Any], rounds: int) -> float:
+    """Return the least seconds of some rounds, which end early if they take long."""
+    work()
+    seconds, begin = [], time.perf_counter()
+    while len(seconds) < rounds and time.perf_counter() - begin < _SECONDS:
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    os._exit(0)  # a driver's own end may fail; what it found is told
