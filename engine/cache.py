@@ -19,12 +19,12 @@ def folder() -> Path:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same path waiting while the block runs.
+def alone(name: str) -> Iterator[None]:
+    """Keep other processes that ask for the same name waiting while the block runs.
 
-    Where a file cannot be made or locked, nobody waits.
+    Where no file can be made or locked, nobody waits.
     """
-    handle = None
+    path, handle = folder() / f"{name}.lock", None
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,7 @@ def _kept(identity: list, attempt) -> list[Verdict]:
     file = cache.folder() / f"health-{digest}.json"
     known = _read(file)
     if known is None:
-        with cache.alone(file.with_suffix(".lock")):
+        with cache.alone("health"):
             known = _read(file)
             if known is None:
                 known = attempt()

@@ -7,15 +7,21 @@ another process (engine/health), and only those that compute are then loaded.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import cache
+
+_BLANK = re.compile(r"\s")
 _SYSTEM = Path("/etc/OpenCL/vendors")
 # Where a driver's file is if its .icd file gives no folder.
 _FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64")
@@ -83,9 +89,38 @@ def find() -> list[Driver]:
     found += _in_folder(Path(package.origin).parent / ".libs", "pip")
     intel = Path(sys.prefix) / "lib" / "libintelocl.so"
     if intel.is_file():
-        found.append(Driver(str(intel), "pip"))
-    once = {driver.file or driver.library: driver for driver in reversed(found)}
-    return [driver for driver in found if driver in once.values()]
+        found.append(Driver(str(_without_blanks(intel.resolve())), "pip"))
+    once: dict[object, Driver] = {}
+    for driver in found:
+        once.setdefault(driver.file or driver.library, driver)
+    return list(once.values())
+
+
+def _without_blanks(library: Path) -> Path:
+    """Return where Intel's library can be loaded from.
+
+    It reads where it lies from /proc/self/maps, as far as the first blank, and looks
+    there for what else it needs. So in a folder with a blank in its name it is given
+    another in the cache: of links, but for the library itself, which counts by its
+    inode.
+    """
+    status, place = library.stat(), str(cache.folder())
+    if not _BLANK.search(str(library)) or _BLANK.search(place):
+        return library
+    text = f"{library} {status.st_size} {status.st_mtime_ns}"
+    folder = cache.folder() / f"intel-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    with suppress(OSError), cache.alone("intel"):
+        if not folder.is_dir():
+            fresh = Path(tempfile.mkdtemp(dir=cache.folder()))
+            for file in library.parent.iterdir():
+                if file.is_file() and not file.samefile(library):
+                    (fresh / file.name).symlink_to(file)
+            try:
+                (fresh / library.name).hardlink_to(library)
+            except OSError:  # another file system
+                shutil.copy2(library, fresh)
+            fresh.rename(folder)
+    return folder / library.name if folder.is_dir() else library
 
 
 def _named(path: Path) -> list[Driver]:
