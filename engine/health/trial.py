@@ -45,6 +45,8 @@ _BATCH, _STEPS = 60, 2  # no multiple of 8 or 16 samples
 # How far float32 may be from float64, relative to the largest number: seen are 1e-6.
 _TOLERANCE = 1e-3
 _ROUNDS, _SECONDS = 40, 0.5
+# So short that on a busy machine, too, some launches are left alone: 0.3 ms.
+_LAUNCH = 10_000
 # Vectors of 512 bits are taken where they compute so many times as much as those of
 # 256: twice as much with units of that width, as much without.
 _WORTH_WIDE = 1.5
@@ -99,20 +101,29 @@ def _opencl(say: Say, library: str, p: str, d: str, widest: str) -> dict[str, An
 
     entries = opencl.loaded([Driver(library, "")], threads=1)
     device = next(c for i, j, c in entries if (i, j) == (int(p), int(d)))
-    backends, speeds = {}, {}
+    meters = {}
     for lanes in opencl.possible_lanes(device):
         if lanes <= int(widest):
             with _named(say, lanes):
                 backend = opencl.opened(device, "trial", lanes, 1, tune=False)
-                speeds[lanes] = Meter(backend).gflops(best_of=5)
-                backends[lanes] = backend
-    lanes = 16 if speeds.get(16, 0.0) > _WORTH_WIDE * speeds[8] else 8
+                meters[lanes] = Meter(backend, _LAUNCH)
+                meters[lanes].gflops()
+    # In turns: what else the machine does disturbs all alike.
+    with _named(say, max(meters)):
+        found = _turns(lambda: {n: meter.gflops() for n, meter in meters.items()}, 60)
+    speeds = {lanes: max(turn[lanes] for turn in found) for lanes in meters}
+    lanes = best_lanes(speeds)
     with _named(say, lanes):
         return {
             "lanes": lanes, "gflops": speeds[lanes],
-            "gigabytes": max(Meter(backends[lanes]).gigabytes() for _ in range(3)),
-            "seconds": examine(backends[lanes]),
+            "gigabytes": max(_turns(meters[lanes].gigabytes, 3)),
+            "seconds": examine(meters[lanes].device),
         }  # fmt: skip
+
+
+def best_lanes(speeds: dict[int, float]) -> int:
+    """Return how many lanes to compute with, given 10^9 operations a second of each."""
+    return 16 if speeds.get(16, 0.0) > _WORTH_WIDE * speeds[8] else 8
 
 
 @contextmanager
@@ -130,12 +141,12 @@ def _threads(say: Say) -> dict[str, Any]:
 
     say({"stage": "computing"})
     backend = Threads(1)  # BLAS keeps to one thread, too, while it is open
-    a, big = np.ones((768, 768), np.float32), np.ones(1 << 24, np.float32)
+    a, big = np.ones((384, 384), np.float32), np.ones(1 << 24, np.float32)
     c = np.empty_like(big)
-    product = _least(lambda: a @ a, 5)
+    product = _least(lambda: a @ a, 20)
     triad = _least(lambda: np.multiply(big, 2.0, out=c), 3)
     return {
-        "lanes": None, "gflops": 2 * 768**3 / product / 1e9,
+        "lanes": None, "gflops": 2 * 384**3 / product / 1e9,
         "gigabytes": 2 * big.nbytes / triad / 1e9, "seconds": examine(backend),
     }  # fmt: skip
 
@@ -198,14 +209,22 @@ def _check_guard(trainer, x: np.ndarray, t: np.ndarray) -> None:
 
 
 def _least(work: Callable[[], Any], rounds: int) -> float:
-    """Return the least seconds of some rounds, which end early if they take long."""
-    work()
-    seconds, begin = [], time.perf_counter()
-    while len(seconds) < rounds and time.perf_counter() - begin < _SECONDS:
+    """Return the least seconds of some rounds of work."""
+
+    def timed() -> float:
         start = time.perf_counter()
         work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        return time.perf_counter() - start
+
+    return min(_turns(timed, rounds))
+
+
+def _turns(measure: Callable[[], Any], most: int) -> list[Any]:
+    """Return what was measured, at least once; no more often when that takes long."""
+    begin, found = time.perf_counter(), []
+    while not found or (len(found) < most and time.perf_counter() - begin < _SECONDS):
+        found.append(measure())
+    return found
 
 
 if __name__ == "__main__":

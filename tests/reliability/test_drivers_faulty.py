@@ -56,7 +56,7 @@ import numpy as np, pyopencl as cl
 context = cl.Context(cl.get_platforms()[0].get_devices()[:1])
 queue = cl.CommandQueue(context)
 program = cl.Program(context, "__kernel void twice(__global float *x) {"
-    "int i = get_global_id(0); x[i] = isnan(x[i]) ? -1 : 2 * x[i]; }").build()
+    "int i = get_global_id(0); x[i] = x[i] != x[i] ? -1 : 2 * x[i]; }").build()
 x = np.arange(64, dtype=np.float32)
 x[7] = np.nan
 buffer = cl.Buffer(context, cl.mem_flags.COPY_HOST_PTR, hostbuf=x)
