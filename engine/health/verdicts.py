@@ -11,6 +11,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def of_opencl() -> list[tuple[Driver, list[Verdict]]]:
 
     A driver that cannot be loaded has one, of kind "unknown".
     """
+    cache.settle()
     return [(driver, _kept(driver.identity(), lambda d=driver: _try_driver(d)))
             for driver in find()]  # fmt: skip
 
@@ -99,6 +101,8 @@ def forget() -> None:
     of_threads.cache_clear()
     for file in cache.folder().glob("health-*.json"):
         file.unlink(missing_ok=True)
+    for links in cache.folder().glob("intel-*/"):  # made anew where they are needed
+        shutil.rmtree(links, ignore_errors=True)
 
 
 def _kept(identity: list, attempt) -> list[Verdict]:

@@ -48,7 +48,10 @@ def compiled(fault: str, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Place:
-    """An empty cache, and drivers with faults in a folder of their own."""
+    """An empty cache, and drivers with faults in a folder of their own.
+
+    What PoCL compiles is kept beside, for all places of a run of tests.
+    """
 
     folder: Path
 
@@ -78,6 +81,7 @@ class Place:
         return environment(
             XDG_CACHE_HOME=str(self.folder / "cache"),
             OCL_ICD_VENDORS=str(self.drivers),
+            POCL_CACHE_DIR=str(self.folder.parent / "compiled"),
             FAULTS_LOG=str(self.folder / "log"),
         )
 
@@ -87,17 +91,21 @@ class Place:
         log = self.folder / "log"
         return Counter(log.read_text().split() if log.exists() else [])
 
-    def start(self, what: str, **more: str) -> subprocess.Popen:
-        """Start a small training on a device; or with "--list", listing OpenCL's."""
+    def start(self, what: str, **more: str | None) -> subprocess.Popen:
+        """Start a small training on a device; or with "--list", listing OpenCL's.
+
+        more: of the environment; None takes a setting away.
+        """
+        settings = (self.environment | more).items()
         return subprocess.Popen(
             [sys.executable, *_PROGRAM, what],
-            env=self.environment | more,
+            env={key: value for key, value in settings if value is not None},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, what: str, **more: str) -> subprocess.CompletedProcess:
+    def run(self, what: str, **more: str | None) -> subprocess.CompletedProcess:
         return ended(self.start(what, **more))
 
     def list(self, **more: str) -> list[dict]:

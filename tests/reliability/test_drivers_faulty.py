@@ -40,7 +40,7 @@ FAULTS = {
     ),
     "reads_wrong": ("wrong", "with 8 lanes it computes wrong numbers: conv1.weight"),
     "refuses_to_compile": (
-        "ended: 1", "with 8 lanes the kernels meter do not compile on .*: clBuildProg",
+        "ended: 1", "with 8 lanes the kernels .* do not compile on .*: clBuildProg",
     ),
     "skips_kernels": (
         "wrong", "with (8|16) lanes it computes wrong numbers|computing with 16 lanes",
@@ -150,13 +150,14 @@ def test_nothing_is_left_running(place, known):
 
 
 def test_none_is_tried_twice(place, known):
-    """A driver is loaded to list its devices, and once for each device."""
+    """A driver is loaded to list its devices, and for the trial, or for two.
+
+    Where it errs with 16 lanes, it is tried with 8.
+    """
     before = place.loaded
     assert set(before) == set(FAULTS)
     for fault, times in before.items():
-        # Where 16 lanes were taken by mistake, 8 are tried, too.
-        most = 3 if fault == "skips_kernels" else 2
-        assert (1 if fault.endswith("at_load") else 2) <= times <= most
+        assert times in ((1,) if fault.endswith("at_load") else (2, 3))
     assert place.list() == list(known.values())
     assert place.run("auto").returncode == 0
     assert place.loaded == before
