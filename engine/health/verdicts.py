@@ -11,6 +11,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def of_opencl() -> list[tuple[Driver, list[Verdict]]]:
 
     A driver that cannot be loaded has one, of kind "unknown".
     """
+    cache.settle()
     return [(driver, _kept(driver.identity(), lambda d=driver: _try_driver(d)))
             for driver in find()]  # fmt: skip
 
@@ -100,6 +102,8 @@ def forget() -> None:
     of_threads.cache_clear()
     for file in cache.folder().glob("health-*.json"):
         file.unlink(missing_ok=True)
+    for links in cache.folder().glob("intel-*/"):  # made anew where they are needed
+        shutil.rmtree(links, ignore_errors=True)
 
 
 def _kept(identity: list, attempt) -> list[Verdict]:
@@ -155,7 +159,11 @@ def _try_driver(driver: Driver) -> list[Verdict]:
         return [Verdict((0, 0), ("", "", ""), name, "unknown", 0, reason)]
     verdicts = []
     for told in found["devices"]:
-        tried, failed = _trial("opencl", driver.library, *map(str, told["number"]))
+        words = "opencl", driver.library, *map(str, told["number"])
+        tried, failed = _trial(*words, "16")
+        if failed and "with 16 lanes" in failed:
+            # Some compilers fail at vectors so wide, and at no others.
+            tried, failed = _trial(*words, "8")
         verdicts.append(Verdict.read(told | _outcome(tried, failed)))
     return verdicts
 
@@ -193,7 +201,7 @@ def _in_process(words: Sequence[str], start) -> tuple[dict[str, Any], str | None
         if code is None:
             return said, f"no end after {limit:g} seconds {said['stage']}"
         how = _signal(-code) if code < 0 else f"exit code {code}"
-        last = "".join(f"; it said: {line}" for line in _lines(errors)[-1:])
+        last = "".join(f", and said: {line}" for line in _lines(errors)[-1:])
         return said, f"its process ended ({how}) {said['stage']}{last[:_MOST]}"
 
 
