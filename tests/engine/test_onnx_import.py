@@ -233,7 +233,7 @@ LAYERS = {
     "halves-taken-twice": ["scale", "activation", "add"],
     "shape-program": ["activation", "flatten"],
     "shape-of-a-dead-end": ["activation"],
-    "unsqueeze-squeeze": ["reshape", "activation", "flatten"],
+    "unsqueeze-squeeze": ["activation"],
     "identity": ["activation"],
     "dead-node": ["activation"],
 }

@@ -282,7 +282,7 @@ BAD = {
     ),
     "norm-affine": (
         spec({"batch_norm": {"affine": 1}}),
-        r"batch_norm1\): affine: expected true or false, received 1",
+        r"batch_norm1\): affine: expected true, false, gamma or beta, received 1",
     ),
     "norm-number": (
         spec({"batch_norm": 0.9}),
