@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine import CheckpointError, exchange
-from tests.engine.onnx_models import ROW, model, node, numbers, onnx, one, run, saved
+from tests.engine.onnx_models import ROW, model, node, numbers, one, onnx, run, saved
 
 pytestmark = pytest.mark.compare
 
@@ -165,7 +165,7 @@ def test_a_few_bytes_may_not_ask_for_terabytes(tmp_path, monkeypatch):
     monkeypatch.setattr("engine.exchange.onnx.beside.MOST_NUMBERS", 70)
     proto = network()
     split(proto, tmp_path, {"data": ["w", "v"]})
-    with pytest.raises(CheckpointError, match="'v'.*may be 70 numbers together"):
+    with pytest.raises(CheckpointError, match=r"'v'.*may be 70 numbers together"):
         exchange.onnx.load(saved(proto, tmp_path), device="reference")
 
 
