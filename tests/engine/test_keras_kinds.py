@@ -381,7 +381,7 @@ def test_batch_normalisation_has_what_it_has(has, form, affine, tmp_path):
         with pytest.raises(
             engine.CheckpointError,
             match=r"'norm' has one of gamma and beta, and the file does not say which: "
-            r"write `affine: gamma` or `affine: beta` for batch_norm1, or load the \.ke",
+            r"write `affine: gamma` or `affine: beta` for batch_norm1, or load the \.k",
         ):
             keras.load_weights(net, tmp_path / form)
         return

@@ -97,6 +97,13 @@ MODELS = {
         {"w": numbers(4, 1, 3, 3), "v": numbers(36, 5), "s": np.array([-1, 1, 6, 5])}),
     # Whole networks that stay on images: the output comes channels first, too.
     "image-out": last(node("Relu", "last", "y")),
+    "image-out-of-equal-sides": model(
+        [FIRST, node("BatchNormalization", "first p0 p1 p2 p3", "b"),
+         node("Transpose", "b", "y", perm=[0, 2, 3, 1])], ["n", 3, 3, 3],
+        {f"p{i}": p[:3] for i, p in enumerate(NORM.values())}),
+    "norm-of-features-in-pieces": last(
+        node("Reshape", "last flat", "g"), node("Mul", "g m", "a"),
+        node("Sub", "a o", "f"), *DENSE, m=numbers(36), o=numbers(36, seed=2), **FLAT),
     # Only the flattening remembers TensorFlow.
     "channels-first-input": model(
         [node("Conv", "x w", "c"), BACK, node("Flatten", "last", "r"),
@@ -115,7 +122,7 @@ def test_the_network_takes_and_gives_channels_first(name, opened, tmp_path):
     x = numbers(3, *network.input_shape)
     is_last = MODELS[name].graph.input[0].type.tensor_type.shape.dim[3].dim_value < 4
     expected = run(tmp_path / "model.onnx", x.transpose(0, 2, 3, 1) if is_last else x)
-    if name == "image-out":
+    if name.startswith("image-out"):
         expected = expected.transpose(0, 3, 1, 2)
     assert network.input_shape[0] in (1, 3)
     assert relative(network.predict(x), expected) <= 1e-4

@@ -77,6 +77,10 @@ REFUSED = {
         conv(pads=[0, -1, 0, 0]),
         r"node 'y' \(Conv\) as conv: padding: expected",
     ),
+    "strides-of-0": (
+        conv(auto_pad="SAME_UPPER", strides=[0, 1]),
+        r"strides: expected numbers of at least 1, received \[0, 1\]",
+    ),
     "window-of-three": (
         pool("MaxPool", kernel_shape=[2, 2, 2]),
         "kernel_shape: expected two numbers, received",

@@ -72,7 +72,7 @@ def axes_of(x: Value, shape: Shape) -> tuple[int, ...] | None:
 
 def is_image_last(x: Value, shape: Shape) -> bool:
     """Return whether x is (H, W, C) of its layer's output `shape`, (C, H, W)."""
-    if len(shape) != 3 or x.shape == shape or x.shape != (*shape[1:], shape[0]):
+    if len(shape) != 3 or x.shape != (*shape[1:], shape[0]):
         return False
     return bool((places(x) == numbered(shape).transpose(IMAGE_LAST)).all())
 

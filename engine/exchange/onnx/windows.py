@@ -122,6 +122,8 @@ def _channels(x: Value, kept: list[int], shape: Shape) -> np.ndarray | None:
     parts = places(x).transpose([axis - 1 for axis in kept + gone])
     parts = np.sort(parts.reshape(count, -1))
     maps = numbered(shape).reshape(shape[0], -1)
+    if parts.shape != maps.shape:
+        return None
     channels = parts[:, 0] // maps.shape[1]
     return channels if np.array_equal(parts, maps[channels]) else None
 
@@ -189,6 +191,8 @@ def _pair(node: Node, name: str, default: Sequence[int] = (1, 1)) -> list[int]:
     values = list(node.take(name, default))
     if len(values) != 2:
         raise node.fail(f"{name}: expected two numbers, received {values}")
+    if min(values) < 1:
+        raise node.fail(f"{name}: expected numbers of at least 1, received {values}")
     return values
 
 
