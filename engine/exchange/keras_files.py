@@ -305,8 +305,6 @@ def _numbered(
 
 
 _NAMES = {
-    "conv2d": ("kernel", "bias"),
-    "dense": ("kernel", "bias"),
     "depthwise_conv2d": ("depthwise_kernel", "bias"),
     "separable_conv2d": ("depthwise_kernel", "pointwise_kernel", "bias"),
 }
@@ -316,9 +314,12 @@ GAMMA_OR_BETA = "gamma or beta"
 def _named(
     arrays: list[np.ndarray], kind: str, settings: dict
 ) -> dict[str, np.ndarray]:
-    """Return Keras 3's numbered variables by name, as far as that is known."""
-    names = _NAMES.get(kind, ())
-    if kind == "batch_normalization":
+    """Return Keras 3's numbered variables by name, as far as that is known.
+
+    Of a class that is not known, an author's own, as the shapes tell.
+    """
+    names = _NAMES.get(kind, ("kernel", "bias"))
+    if kind not in _NAMES and arrays[0].ndim == 1:
         names = ("moving_mean", "moving_variance")
         if len(arrays) == 4:
             names = ("gamma", "beta", *names)

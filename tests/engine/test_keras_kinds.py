@@ -85,6 +85,7 @@ SNAKE = {
     "SeparableConv2D": "separable_conv2d",
     "BatchNormalization": "batch_normalization",
     "Dense": "dense",
+    "MyConv": "my_conv",
     "ReLU": "re_lu",
     "Sequential": "sequential",
     "Functional": "functional",
@@ -238,6 +239,13 @@ def test_a_description_that_says_nothing_is_no_harm(config, tmp_path):
         archive.write(tmp_path / "m.weights.h5", "model.weights.h5")
         archive.writestr("config.json", config)
     net = network(spec([1, 2, 2], ours(1), ours(1)))
+    keras.load_weights(net, tmp_path / "m.keras")
+    assert kernels(net) == [1, 2]
+
+
+def test_a_class_of_the_author_goes_by_name(tmp_path):
+    write(tmp_path / "m.keras", {"a": ("MyConv", point(1.0)[1]), "b": point(2.0)})
+    net = network(spec([1, 2, 2], ours(1, name="a"), ours(1, name="b")))
     keras.load_weights(net, tmp_path / "m.keras")
     assert kernels(net) == [1, 2]
 

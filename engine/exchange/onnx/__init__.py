@@ -2,9 +2,9 @@
 
 export: every layer, in evaluation: the batch axis is open, weights are float32.
 load: 2-D images and vectors; the operators of `operators.OPERATORS`, and constants that
-are computed in the file (`constants`) or kept beside it (`beside`). What comes back is a
-network like any other. Images are (C, H, W) on both sides, also where the file has the
-channels last and transposes them (`order`).
+are computed in the file (`constants`) or kept beside it (`beside`). What comes back is
+a network like any other. Images are (C, H, W) on both sides, also where the file has
+the channels last and transposes them (`order`).
 """
 
 from __future__ import annotations
