@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -16,6 +19,35 @@ except ImportError:  # Windows
 def folder() -> Path:
     """Return our part of the user's cache folder, as the XDG base directories say."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ignetlab"
+
+
+def settle() -> None:
+    """Where the user's cache folder cannot be written, take one of temporary files.
+
+    For this process and those that it starts, and said on stderr. Drivers and pyopencl
+    keep what they compile beside it: with no such place PoCL has no device and pyopencl
+    fails.
+    """
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder()).close()
+        return
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows the home
+        reason = error
+    other = Path(tempfile.gettempdir(), f"ignetlab-{os.getuid()}")
+    kept = "nothing"
+    with suppress(OSError):
+        other.mkdir(mode=0o700, exist_ok=True)
+        status = other.lstat()
+        # Another user may have made it before, to have us run what lies there.
+        if (status.st_uid, status.st_mode) == (os.getuid(), stat.S_IFDIR | 0o700):
+            os.environ["XDG_CACHE_HOME"] = kept = str(other)
+    print(
+        f"engine: the user's cache folder cannot be written ({reason}); in place of it "
+        f"{kept} is used, and XDG_CACHE_HOME can name another",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 @contextmanager
