@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from scripts.lib import label_text
@@ -28,15 +29,20 @@ class TableError(ValueError):
 class Table:
     """A table as it stands in the file.
 
-    told: how it was read; rows: (number, fields), where the first row below the column
-    names is 1 and rows without any text are passed over but counted.
+    rows: (number, fields), where the first row below the column names is 1 and rows
+    without any text are passed over but counted.
     """
 
     path: Path
     columns: list[str]
     rows: list[tuple[int, list[str]]]
+    encoding: str
     separator: str
-    told: str
+
+    @property
+    def told(self) -> str:
+        """How it was read."""
+        return f"read as {self.encoding}, separated by {_SEPARATORS[self.separator]}"
 
     def place(self, name: str) -> int | None:
         """Return where a column stands, or None if it is not there.
@@ -62,9 +68,10 @@ class Table:
         named = max((i for i, c in enumerate(self.columns) if clean(c)), default=-1) + 1
         if any(clean(field) for field in row[named:]):
             told = f"more fields than columns ({len(row)}, {named})"
-            pairs = zip(row, row[1:], strict=False)
             numbers = [
-                f"{a},{b}" for a, b in pairs if a.strip().isdecimal() and b.isdecimal()
+                f"{a},{b}"
+                for a, b in pairwise(row)
+                if a.strip().isdecimal() and b.isdecimal()
             ]
             if numbers and self.separator == ",":
                 return (
@@ -112,8 +119,7 @@ def read(path: Path, wanted: Sequence[str], where: str) -> Table:
         raise TableError(
             f"{path}: expected column names and one row per drawing, received none"
         )
-    told = f"{path}: read as {encoding}, separated by {_SEPARATORS[separator]}"
-    return Table(path, columns, below, separator, told)
+    return Table(path, columns, below, encoding, separator)
 
 
 def _plain(name: str) -> str:

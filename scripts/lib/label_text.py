@@ -28,7 +28,9 @@ _GUESSES = (
     ("cp1250", "Windows, Central Europe"),
 )
 _COMMON = set("äöüßÄÖÜéèêëàâáãçñíîïìóòôõúùûåæøÅÆØÉÀÁÇÑ")
-_HOW = "save it again as UTF-8 (in Excel: “CSV UTF-8”, in a text editor: encoding UTF-8)"
+_HOW = (
+    "save it again as UTF-8 (in Excel: “CSV UTF-8”, in a text editor: encoding UTF-8)"
+)
 
 
 class TextError(ValueError):

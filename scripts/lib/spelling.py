@@ -31,7 +31,9 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 # A cell that a program could not compute, or that it shortened or could not decode.
 _LOST = (
     (
-        re.compile(r"#(N/A|REF!|NAME\?|VALUE!|DIV/0!|NULL!|NUM!|ERROR!)", re.IGNORECASE),
+        re.compile(
+            r"#(N/A|REF!|NAME\?|VALUE!|DIV/0!|NULL!|NUM!|ERROR!)", re.IGNORECASE
+        ),
         "an error of a spreadsheet",
     ),
     (
@@ -39,7 +41,7 @@ _LOST = (
         "a number that a spreadsheet has shortened",
     ),
     (re.compile(".*\ufffd.*", re.DOTALL), "a text that has lost letters"),
-    (re.compile(r"n/a|nan", re.IGNORECASE), "a mark for what is missing"),
+    (re.compile(r"[nN]/[aA]|nan|NaN"), "a mark for what is missing"),
 )
 
 
@@ -66,6 +68,12 @@ def clean(text: str) -> str:
 def folded(text: str) -> str:
     """Return a text cleaned and without regard to case."""
     return unicodedata.normalize("NFC", clean(text).casefold())
+
+
+def show(*texts: str) -> str:
+    """Return texts for a reader, with escapes where they look the same."""
+    same = len({clean(text) for text in texts}) == 1
+    return " and ".join(map(ascii if same else repr, texts))
 
 
 def lost(text: str) -> str | None:

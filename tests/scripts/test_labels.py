@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from scripts.labels import make_labels
-from scripts.lib import labels
+from scripts.lib import labels, labels_csv
 from tests.conftest import ROOT
 
 GOOD = {  # name -> (sample, child, age in months, who drew, who is drawn)
@@ -110,7 +110,7 @@ def _from_csv(tmp_path, text, files=("D1.jpg",), config=CONFIG):
     folder = tmp_path / "drawings"
     folder.mkdir()
     (folder / "labels.csv").write_text(text, "utf-8")
-    return labels.from_csv(folder, list(files), config, "Drawings")
+    return labels_csv.from_csv(folder, list(files), config, "Drawings")
 
 
 def test_labels_csv_takes_excludes_and_rejects(tmp_path):
@@ -194,7 +194,7 @@ def test_the_childs_column_may_be_child_or_participant(tmp_path):
     assert _from_csv(tmp_path, text, config=config).rows[0]["child"] == "c9"
     text = "file,participant,child,sex,age_months\nD1.jpg,c9,c7,f,70\n"
     (tmp_path / "drawings/labels.csv").write_text(text)
-    found = labels.from_csv(tmp_path / "drawings", ["D1.jpg"], config, "Drawings")
+    found = labels_csv.from_csv(tmp_path / "drawings", ["D1.jpg"], config, "Drawings")
     assert found.rows[0]["child"] == "c7"
 
 
@@ -213,7 +213,7 @@ def test_if_all_are_excluded_the_error_says_why(tmp_path):
 
 def test_missing_labels_csv_names_the_file(tmp_path):
     with pytest.raises(labels.LabelError, match=r"labels\.csv, which is not there"):
-        labels.from_csv(tmp_path, [], CONFIG, "Drawings")
+        labels_csv.from_csv(tmp_path, [], CONFIG, "Drawings")
 
 
 def test_nothing_is_written_when_the_step_fails(tmp_path):
