@@ -379,9 +379,10 @@ def _check_parts(folds: Sequence[Fold], what: str) -> None:
     for j, fold in enumerate(folds):
         for part in PARTS:
             if not getattr(fold, part):
+                lever = "Take fewer folds" if part == "test" else "Change `validation`"
                 raise SplitError(
                     f"too few to split ({what}): fold {j} has nothing for {part}. "
-                    "Take fewer folds, or more drawings"
+                    f"{lever}, or record more drawings"
                 )
 
 
@@ -401,6 +402,17 @@ def _codes(values: Sequence[str]) -> np.ndarray:
     return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
 
 
+def _lever(most: int, name: str) -> str:
+    """Return what makes fewer parts; most: how many there may be; name: which parts.
+
+    Test parts are as many as folds, at least 2; of 1 / `validation` parts of what is
+    not tested one is for validation.
+    """
+    if name == "test":
+        return f"Take at most {most} `folds`, or " if most > 2 else "Fewer do not go: "
+    return f"Raise `validation` to {1 / most:.2f}, or " if most > 1 else ""
+
+
 def _deal_groups(
     codes: np.ndarray, groups: np.ndarray, parts: int, seed: int, name: str
 ) -> np.ndarray:
@@ -413,13 +425,13 @@ def _deal_groups(
     if count < parts:
         raise SplitError(
             f"expected at least as many groups (children) as parts, received {count} "
-            f"for {parts} parts ({name}). Take fewer folds, or more children"
+            f"for {parts} parts ({name}). {_lever(count, name)}record more children"
         )
     most = max(Counter(codes.tolist()).values())
     if most < parts:
         raise SplitError(
             f"too few to stratify: {parts} parts ({name}), and no class has more than "
-            f"{most} drawings. Take fewer folds, or stratify by a coarser factor"
+            f"{most} drawings. {_lever(most, name)}stratify by a coarser factor"
         )
     # The dealer takes groups by how uneven their classes are, ties in the groups'
     # order: shuffled by our own generator, so that it needs no seed of its own.
