@@ -27,7 +27,9 @@ _GUESSES = (
     ("cp850", "DOS, Western Europe"),
     ("cp1250", "Windows, Central Europe"),
 )
-_COMMON = set("äöüßÄÖÜéèêëàâáãçñíîïìóòôõúùûåæøÅÆØÉÀÁÇÑ")
+# How often letters are met in names, roughly; other letters 1, signs 0.
+_WEIGHTS = dict.fromkeys("êëàâáãíîïìóòôõúùûåæøÅÆØÉÀÁÇÑ", 2)
+_WEIGHTS |= dict.fromkeys("äöüßÄÖÜéèçñ", 3)
 _HOW = (
     "save it again as UTF-8 (in Excel: “CSV UTF-8”, in a text editor: encoding UTF-8)"
 )
@@ -98,7 +100,7 @@ def _guess(data: bytes) -> tuple[str, str] | None:
 
     def score(codec: str) -> float:
         text = found.decode(codec, "replace")
-        return sum(2 if c in _COMMON else c.isalpha() for c in text) / len(text)
+        return sum(_WEIGHTS.get(c, c.isalpha()) for c in text) / len(text)
 
     best = max(_GUESSES, key=lambda guess: score(guess[0]))
     return best if score(best[0]) >= 1 else None
