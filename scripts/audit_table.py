@@ -214,8 +214,8 @@ def _turned(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
                 f"{a} and {b} ({view})" for a, b, view in sorted(pairs)[:5]
             )
             yield (
-                f"{dataset}: on two sides of a protocol that must not leak, and alike when "
-                f"one is mirrored, turned by quarters or cropped: {told}."
+                f"{dataset}: on two sides of a protocol that must not leak, alike "
+                f"when one is mirrored, turned by quarters or cropped: {told}."
             )
 
 

@@ -52,20 +52,17 @@ class Found:
 def walk(folder: Path) -> Found:
     """Return the files below `folder`, also through links, each folder once.
 
-    A link to a folder that is on the way to it, or that was seen by its own name, is
-    not entered: links in circles have no end.
+    A link to a folder that is on the way to it, or that was seen by another name, is not
+    entered: links in circles have no end.
     """
     found, linked = Found(), []
     known = {_identity(above) for above in folder.absolute().parents}
     _enter(folder, "", found, known, linked)
     while linked:
-        # Sorted by name, so that of two links to one folder always the same is taken.
-        linked.sort(reverse=True)
+        # Of several links to one folder the one that is the least deep, by name.
+        linked.sort(key=lambda name: (name.count("/"), name), reverse=True)
         name = linked.pop()
-        if _identity(folder / name) in known:
-            found.passed_over[name] = "a link to a folder that is read by another name"
-        else:
-            _enter(folder / name, f"{name}/", found, known, linked)
+        _enter(folder / name, f"{name}/", found, known, linked)
     found.files.sort()
     return found
 
@@ -132,6 +129,9 @@ def _enter(
     waiting = [(folder, prefix)]
     while waiting:
         path, before = waiting.pop()
+        if _identity(path) in known:
+            found.passed_over[before.rstrip("/")] = "read by another name, or above"
+            continue
         known.add(_identity(path))
         try:
             entries = sorted(os.scandir(path), key=lambda e: e.name)
