@@ -204,14 +204,14 @@ def _turned(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """Yield for each data set the pairs that are alike only when one is turned."""
     for dataset in dict.fromkeys(entry["dataset"] for entry in found):
         pairs = {
-            (pair["scored"], pair["seen"], pair["view"])
+            (-pair["correlation"], pair["scored"], pair["seen"], pair["view"])
             for entry in found
             if entry["dataset"] == dataset
             for pair in entry["near_duplicates"]["turned"]
         }
         if pairs:
             told = ", ".join(
-                f"{a} and {b} ({view})" for a, b, view in sorted(pairs)[:5]
+                f"{a} and {b} ({view})" for _, a, b, view in sorted(pairs)[:5]
             )
             yield (
                 f"{dataset}: on two sides of a protocol that must not leak, alike "

@@ -52,7 +52,7 @@ class Found:
 def walk(folder: Path) -> Found:
     """Return the files below `folder`, also through links, each folder once.
 
-    A link to a folder that is on the way to it, or that was seen by another name, is not
+    A link to a folder above it, or to one that was seen by another name, is not
     entered: links in circles have no end.
     """
     found, linked = Found(), []

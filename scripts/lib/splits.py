@@ -409,7 +409,8 @@ def _lever(most: int, name: str) -> str:
     not tested one is for validation.
     """
     if name == "test":
-        return f"Take at most {most} `folds`, or " if most > 2 else "Fewer do not go: "
+        few = "No number of folds fits so few: "
+        return f"Take at most {most} `folds`, or " if most > 2 else few
     return f"Raise `validation` to {1 / most:.2f}, or " if most > 1 else ""
 
 
