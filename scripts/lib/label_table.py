@@ -110,8 +110,8 @@ def read(path: Path, wanted: Sequence[str], where: str) -> Table:
         separators.remove(first["separator"])
         separators.insert(0, first["separator"])
     # max takes the first of equals: the one that is declared, else the comma.
-    separator = max(separators, key=lambda s: _fit(body, s, wanted))
-    rows = _records(body, separator, path)
+    separator = max(separators, key=lambda s: _fit(_joined(body, s), s, wanted))
+    rows = _records(_joined(body, separator), separator, path)
     columns = next((row for _, row in rows), [])
     begin = next((number for number, _ in rows), 0)
     below = [(number - begin, row) for number, row in rows if number > begin]
@@ -124,6 +124,11 @@ def read(path: Path, wanted: Sequence[str], where: str) -> Table:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", folded(name))
+
+
+def _joined(text: str, separator: str) -> str:
+    """Return a text without blanks before quotes: such a quote would begin no field."""
+    return re.sub(rf"(^|{re.escape(separator)})[ \u00a0]+\"", r'\1"', text, flags=re.M)
 
 
 def _fit(text: str, separator: str, wanted: Sequence[str]) -> tuple[int, int]:

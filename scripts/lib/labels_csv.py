@@ -113,7 +113,10 @@ def _read_row(reading: _Reading, names: Names, number: int, row: Sequence[str]) 
     listed, labels = record["file"], reading.labels
     fit = names.find(listed)
     file = fit[0] if len(fit) == 1 else names.paths(listed)[-1]
-    file = file or f"labels.csv, row {number}"
+    broken = reading.table.broken(row, list(reading.columns.values()))
+    broken = broken or _swallowed(record, ("child", *labels.factors))
+    if not file or (broken and not fit):  # then the first field may be any
+        file = f"labels.csv, row {number}"
     if file in reading.seen:
         first, written = reading.seen[file]
         raise LabelError(
@@ -124,7 +127,7 @@ def _read_row(reading: _Reading, names: Names, number: int, row: Sequence[str]) 
     if len(fit) == 1 and file not in (listed, *names.paths(listed)):
         reading.respelled.append(spelling.show(listed, file))
     suffix = image_files.suffix_of(file)
-    if broken := reading.table.broken(row, list(reading.columns.values())):
+    if broken:
         labels.reject(file, broken)
     elif not spelling.clean(listed):
         labels.reject(file, "the row names no file")
@@ -142,6 +145,14 @@ def _read_row(reading: _Reading, names: Names, number: int, row: Sequence[str]) 
         labels.reject(file, f"its ending is none of {known}; rename or convert it")
     else:
         _take(reading, record, file, number)
+
+
+def _swallowed(record: Mapping[str, str], columns: Sequence[str]) -> str | None:
+    """Return what is wrong with a row whose quotes have taken in others, or None."""
+    for name in columns:
+        if len(record[name].strip().splitlines()) > 1:
+            return f"{name}: several lines in one field; are its quotes in pairs?"
+    return None
 
 
 def _left_out(record: Mapping[str, str], file: str, config: Mapping) -> str | None:

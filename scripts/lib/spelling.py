@@ -49,7 +49,7 @@ def clean(text: str) -> str:
     """Return a text as it is seen: one form for one text.
 
     Composed letters (NFC); letters and blanks of full or half width as the usual ones;
-    without what does not show (zero-width blanks, direction marks, soft hyphens); every
+    without what does not show (zero-width blanks, direction marks, NUL); every
     run of blanks, of whatever kind, as one, and none at the ends.
     """
     if text.isascii() and text.isprintable():
@@ -59,7 +59,7 @@ def clean(text: str) -> str:
         if unicodedata.decomposition(c).startswith(("<wide>", "<narrow>"))
         else c
         for c in text
-        if unicodedata.category(c) != "Cf"
+        if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf")
     )
     text = unicodedata.normalize("NFC", text.translate(_SELECTORS))
     return " ".join(text.split())

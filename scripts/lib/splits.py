@@ -445,4 +445,19 @@ def _deal_groups(
         warnings.simplefilter("ignore", UserWarning)
         for part, (_, taken) in enumerate(dealer.split(codes, codes, rank[groups])):
             dealt[taken] = part
+    _fill_empty(dealt, groups, parts)
     return dealt
+
+
+def _fill_empty(dealt: np.ndarray, groups: np.ndarray, parts: int) -> None:
+    """Give each part that got no group the smallest one of the part that has most.
+
+    The dealer may leave a part empty though there are as many groups as parts.
+    """
+    for part in range(parts):
+        if (dealt == part).any():
+            continue
+        owned = [np.unique(groups[dealt == p]) for p in range(parts)]
+        largest = max(owned, key=len)
+        sizes = [int((groups == group).sum()) for group in largest]
+        dealt[groups == largest[int(np.argmin(sizes))]] = part

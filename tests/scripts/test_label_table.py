@@ -51,6 +51,7 @@ GOOD = {
     "names with other joints": _text(head=["file", "child", "Age Months", "hand"]),
     "names in quotes": _text(";", head=[f'"{name}"' for name in HEAD]),
     "too many separators": _text(rows=[[*row, "", ""] for row in ROWS]),
+    "a blank before a quote": _text(rows=[[f' "{x}"' for x in row] for row in ROWS]),
     "a column without a name": _text(head=["", *HEAD], rows=[["0", *r] for r in ROWS]),
 }
 

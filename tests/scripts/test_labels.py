@@ -231,13 +231,26 @@ def test_pictures_of_other_kinds_are_listed(tmp_path):
     folder.mkdir()
     for i in range(1, 21):
         (folder / f"p1-{i}m-5.0f.jpeg").write_bytes(b"x")
-    (folder / "p1-21m-5.0f.TIF").write_bytes(b"x")
+    (folder / "p1-21m-5.0f.HEIC").write_bytes(b"x")
+    (folder / "p1-20m-5.0f.heic").write_bytes(b"x")  # beside its JPEG
+    (folder / "letter.pdf").write_bytes(b"x")
     config = ROOT / "config/datasets/stirling.yaml"
     out, rejected = tmp_path / "labels.csv", tmp_path / "rejected.csv"
     make_labels(config, folder, out, rejected)
     assert len(out.read_text("utf-8").splitlines()) == 1 + 20
-    row = "p1-21m-5.0f.TIF,rejected,expected .jpg or .jpeg or .png"
-    assert rejected.read_text("utf-8").splitlines()[1:] == [row]
+    listed = csv.DictReader(rejected.read_text("utf-8").splitlines())
+    kinds = {row["file"]: (row["kind"], row["reason"]) for row in listed}
+    assert kinds == {
+        "p1-20m-5.0f.heic": ("excluded", "beside a picture of the same name"),
+        "p1-21m-5.0f.HEIC": (
+            "rejected",
+            "HEIC, as phones take photos, is not read; save it as JPEG or PNG",
+        ),
+        "letter.pdf": (
+            "excluded",
+            "PDF is not read; save each page of it that is a drawing as JPEG or PNG",
+        ),
+    }
 
 
 def test_the_real_drawings(real_data_dir, tmp_path):

@@ -245,6 +245,28 @@ def test_months_with_a_comma_or_a_point(text, months, tmp_path):
     assert [row["age_months"] for row in found.rows] == ([months] if months else [])
 
 
+def test_a_row_that_quotes_have_taken_in_is_not_used(tmp_path):
+    names = ["a.jpg", "b.jpg"]
+    _read(tmp_path, names, names)
+    rows = 'a.jpg,"c1,70,left\nb.jpg,c2",70,left\n'
+    (tmp_path / "drawings/labels.csv").write_text(HEAD + rows, "utf-8")
+    found = labels_csv.from_csv(tmp_path / "drawings", names, CONFIG, "Drawings")
+    assert found.rows == []
+    assert found.rejected[0]["reason"].endswith("are its quotes in pairs?")
+
+
+def test_rows_with_a_value_too_much_name_no_file(tmp_path):
+    _read(tmp_path, ["a.jpg"], ["a.jpg"])
+    rows = "1,a.jpg,c,70,left\n1,b.jpg,c,70,left\n"
+    (tmp_path / "drawings/labels.csv").write_text(HEAD + rows, "utf-8")
+    found = labels_csv.from_csv(tmp_path / "drawings", ["a.jpg"], CONFIG, "Drawings")
+    assert [r["file"] for r in found.rejected] == [
+        "labels.csv, row 1",
+        "labels.csv, row 2",
+        "a.jpg",
+    ]
+
+
 def test_rules_do_not_mind_case_and_form(tmp_path):
     names = ["Jörg.jpg", "a.jpg"]
     config = {
