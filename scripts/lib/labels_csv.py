@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,7 +184,7 @@ def _take(reading: _Reading, record: Mapping[str, str], file: str, number: int) 
     if told := spelling.lost(child):
         labels.reject(file, f"{reading.child}: {child!r} is {told}; write who it is")
         return
-    sample = str(PurePosixPath(unicodedata.normalize("NFC", file)).with_suffix(""))
+    sample = str(PurePosixPath(file).with_suffix(""))
     if sample in reading.taken:
         labels.reject(file, f"names the same drawing as {reading.taken[sample]}")
         return
@@ -233,7 +232,7 @@ def _list_unlisted(
     """List the files that no row names; meant: {file: the row that probably does}."""
     beside = {row["sample"] for row in labels.rows}
     for file in sorted(unlisted):
-        name = str(PurePosixPath(unicodedata.normalize("NFC", file)).with_suffix(""))
+        name = str(PurePosixPath(file).with_suffix(""))
         if image_files.is_hidden(file):
             labels.reject(file, HIDDEN, "excluded")
         elif file in meant:

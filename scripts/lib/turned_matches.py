@@ -7,9 +7,9 @@ Measured by drawings of draw-a-person (28 259 pairs of different children) and g
 ones (56 815 pairs), each made into a twin that was saved again as JPEG. From a
 correlation of 0.93 on: 0 and 0 pairs of different children. Of the twins, turned by
 180° or 90°, mirrored or not, cropped by 3, 5, 8 or 10 % a side, or by 6 % at the left
-or the top, at least 99 % are found. Cropped by another portion of up to 6 % at each side
-83 % and 68 % are; missed are most that are cropped by 10 % at one side, and those that
-are turned by a few degrees.
+or the top, at least 99 % are found; cropped by another part of up to 6 % at each side
+83 % and 68 %. Missed are most that are cropped by 10 % at one side, and those that are
+turned by a few degrees.
 """
 
 from __future__ import annotations
