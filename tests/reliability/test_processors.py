@@ -48,7 +48,7 @@ RUNTIMES = {
 CELLS = [(processor, runtime) for runtime in RUNTIMES for processor in PROCESSORS]
 _NOISE = re.compile(r"^qemu-x86_64: warning: .*\n", re.MULTILINE)
 # An emulated trial is a hundred times as slow as a real one.
-_LIMIT = 900
+_LIMIT = 1800
 
 
 def lacking() -> str:
