@@ -29,10 +29,11 @@ def signature() -> str:
     """
     asked = _cpuid()
     if asked is None:
-        return " ".join([platform.machine(), *_cpuinfo()]) or "unknown"
-    vendor, (family, model, stepping), features, _ = asked
-    digest = hashlib.sha256(features).hexdigest()[:12]
-    return f"{vendor} family {family} model {model} stepping {stepping} {digest}"
+        kind, features = _as_the_system_says()
+    else:
+        vendor, (family, model, stepping), features, _ = asked
+        kind = f"{vendor} family {family} model {model} stepping {stepping}"
+    return f"{kind} {hashlib.sha256(features).hexdigest()[:12]}"
 
 
 @functools.cache
@@ -40,7 +41,7 @@ def name() -> str:
     """Return the processor's name for people, with family and model."""
     asked = _cpuid()
     if asked is None:
-        return platform.processor() or signature()
+        return _as_the_system_says()[0]
     vendor, (family, model, _), _, brand = asked
     return f"{brand or vendor} (family {family}, model {model})"
 
@@ -90,14 +91,17 @@ def _cpuid() -> tuple[str, tuple[int, int, int], bytes, str] | None:
     )
 
 
-def _cpuinfo() -> list[str]:
-    """Return what Linux says of the first processor that makes code differ."""
-    wanted = ("CPU implementer", "CPU architecture", "CPU part", "Features",
-              "vendor_id", "cpu family", "model", "stepping", "flags")  # fmt: skip
+def _as_the_system_says() -> tuple[str, bytes]:
+    """Return the first processor's kind and features, as far as the system tells them."""
     try:
         text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return [platform.processor()]
+    except OSError:  # not Linux
+        text = ""
     lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
     found = {key.strip(): value.strip() for key, _, value in lines}
-    return [found[key] for key in wanted if key in found]
+    wanted = ("CPU implementer", "CPU architecture", "CPU part",
+              "vendor_id", "cpu family", "model", "stepping")  # fmt: skip
+    kind = [f"{key} {found[key]}" for key in wanted if key in found]
+    kind = [platform.machine(), *(kind or [platform.processor()])]
+    features = found.get("Features") or found.get("flags", "")
+    return ", ".join(word for word in kind if word), features.encode()

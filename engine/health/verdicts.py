@@ -24,6 +24,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from engine import cache
+from engine.backends.opencl import texts
 from engine.backends.opencl.drivers import Driver, find
 from engine.errors import DeviceError
 from engine.exchange.atomic import atomic_write
@@ -127,11 +128,8 @@ def _kept(identity: list, attempt) -> list[Verdict]:
 def _texts() -> str:
     """Return a digest of what a trial runs: the kernels, and the trial itself."""
     root = Path(__file__).parents[1]
-    files = sorted((root / "backends/opencl/kernels").glob("*.cl"))
-    digest = hashlib.sha256()
-    for file in (*files, *(root / name for name in _TRIED)):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    own = [(name, (root / name).read_text()) for name in _TRIED]
+    return hashlib.sha256(json.dumps(texts.every() + own).encode()).hexdigest()
 
 
 def _read(file: Path) -> list[Verdict] | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyopencl as cl
 
 from engine.backends.opencl.backend import OpenCL
+from engine.backends.opencl.program import Kernel
 
 _ITEMS, _ROUNDS, _FLOPS = 16, 300_000, 2 * 10
 _FLOATS = 1 << 24  # 64 MiB an array: more than any cache
@@ -34,9 +35,9 @@ class Meter:
         triad.set_args(*self.arrays, np.uint64(each))
         return triad
 
-    def _seconds(self, kernel: cl.Kernel) -> float:
+    def _seconds(self, kernel: Kernel) -> float:
         begin = time.perf_counter()
-        cl.enqueue_nd_range_kernel(self.device.queue, kernel, (_ITEMS,), (1,))
+        cl.enqueue_nd_range_kernel(self.device.queue, kernel.built, (_ITEMS,), (1,))
         self.device.finish()
         return time.perf_counter() - begin
 
