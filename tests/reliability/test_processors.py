@@ -6,12 +6,12 @@ not among them. What is measured says nothing: an emulated CPU may find threads 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,7 +74,6 @@ def trained(place: Place, processor: str, runtime: str) -> subprocess.CompletedP
     """Train on `auto` in an empty cache; return what it said, but for the emulator."""
     words, settings = RUNTIMES[runtime]
     emulated = ["qemu-x86_64", "-cpu", PROCESSORS[processor], sys.executable]
-    begin = time.monotonic()
     process = subprocess.Popen(
         [*emulated, *PROGRAM, *words, "auto"],
         env=place.environment | {"IGNETLAB_TRIAL_SECONDS": str(_LIMIT)} | settings,
@@ -82,7 +81,6 @@ def trained(place: Place, processor: str, runtime: str) -> subprocess.CompletedP
     )  # fmt: skip
     done = ended(process, _LIMIT)
     done.stderr = _NOISE.sub("", done.stderr)
-    print(f"{processor} | {runtime} | {time.monotonic() - begin:.0f} s | {done.stderr}")
     return done
 
 
@@ -117,6 +115,7 @@ def test_it_learns_on_what_works_there(processor, runtime, outcome):
         pytest.skip(f"the OpenCL runtime {runtime} is not installed")
     done = outcome(processor, runtime)
     taken, (line,) = computed(done), done.stderr.splitlines()
+    print(f"{json.loads(done.stdout)['seconds']:.0f} s of a core: {line}")
     if runtime == "none":
         assert line == "engine: using threads; no OpenCL device was found"
     elif reason := UNHEALTHY.get((processor, runtime)):
