@@ -30,7 +30,8 @@ def settle() -> None:
     """
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder()).close()
+        if not os.access(folder(), os.W_OK):
+            tempfile.TemporaryFile(dir=folder()).close()  # fails, and says why
         return
     except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows the home
         reason = error

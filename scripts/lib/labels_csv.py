@@ -23,7 +23,8 @@ class _Reading:
 
     columns: {what the column is used as: its place}; seen: {file: (row, as written)};
     taken: {sample: file}; numbers: {sample: row}; missing: listed names without a file;
-    respelled: in words, names that were found under another spelling.
+    respelled: in words, names that were found under another spelling; meant: {file:
+    the listed name that may mean it}.
     """
 
     table: label_table.Table
@@ -36,6 +37,7 @@ class _Reading:
     numbers: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     respelled: list[str] = field(default_factory=list)
+    meant: dict[str, str] = field(default_factory=dict)
 
 
 def from_csv(
@@ -67,7 +69,8 @@ def from_csv(
     )
     for name in reading.missing:
         labels.reject(name, _why_missing(name, near.get(name), walked))
-    _list_unlisted(labels, unlisted, {file: name for name, file in near.items()})
+    reading.meant |= {file: name for name, file in near.items()}
+    _list_unlisted(labels, unlisted, reading.meant)
     _join_spellings(reading)
     _note_found(reading)
     labels.rows.sort(key=lambda row: row["sample"])
@@ -114,8 +117,9 @@ def _read_row(reading: _Reading, names: Names, number: int, row: Sequence[str]) 
     file = fit[0] if len(fit) == 1 else names.paths(listed)[-1]
     broken = reading.table.broken(row, list(reading.columns.values()))
     broken = broken or _swallowed(record, ("child", *labels.factors))
-    if not file or (broken and not fit):  # then the first field may be any
-        file = f"labels.csv, row {number}"
+    if not file or (broken and not fit):  # its fields may stand in other columns
+        others = {other for text in row for other in names.find(text)}
+        file = others.pop() if len(others) == 1 else f"labels.csv, row {number}"
     if file in reading.seen:
         first, written = reading.seen[file]
         raise LabelError(
@@ -135,6 +139,7 @@ def _read_row(reading: _Reading, names: Names, number: int, row: Sequence[str]) 
     elif len(fit) > 1:
         told = " and ".join(map(repr, fit[:_NAMED]))
         labels.reject(file, f"{len(fit)} files fit this name, {told}; write which")
+        reading.meant |= dict.fromkeys(fit, file)
     elif not fit:
         reading.missing.append(file)
     elif suffix in image_files.OTHER_SUFFIXES:
@@ -203,7 +208,8 @@ def _take(reading: _Reading, record: Mapping[str, str], file: str, number: int) 
 
 def _value(text: str) -> str:
     known = spelling.clean(text)
-    return text.strip() if known and not spelling.lost(known) else UNKNOWN
+    unknown = not known or spelling.folded(known) == UNKNOWN or spelling.lost(known)
+    return UNKNOWN if unknown else text.strip()
 
 
 def _months(text: str) -> int | None:

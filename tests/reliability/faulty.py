@@ -19,7 +19,7 @@ from .conftest import environment
 from .small_training import train
 
 _SOURCE = Path(__file__).parent / "drivers/faulty.c"
-_PROGRAM = "-m", "tests.reliability.small_training", "--without-intel"
+PROGRAM = "-m", "tests.reliability.small_training"
 
 
 def healthy() -> Path:
@@ -98,7 +98,7 @@ class Place:
         """
         settings = (self.environment | more).items()
         return subprocess.Popen(
-            [sys.executable, *_PROGRAM, what],
+            [sys.executable, *PROGRAM, "--without-intel", what],
             env={key: value for key, value in settings if value is not None},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -125,9 +125,9 @@ class Place:
         return found
 
 
-def ended(process: subprocess.Popen) -> subprocess.CompletedProcess:
+def ended(process: subprocess.Popen, limit=300) -> subprocess.CompletedProcess:
     """Wait for a process; no process may end in a traceback, or by a signal."""
-    out, errors = process.communicate(timeout=300)
+    out, errors = process.communicate(timeout=limit)
     assert "Traceback" not in errors, errors
     assert process.returncode in (0, 1), errors
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-from .conftest import remount
+from .conftest import environment, remount
 from .faulty import Place, computed, ended, listed
 
 pytestmark = pytest.mark.reliability
@@ -110,32 +110,45 @@ def read_only(small_disk) -> Callable[[Path], dict[str, str]]:
     return mounted
 
 
+def taken_instead(tmp_path: Path, environment: dict[str, str]) -> tuple[Path, str]:
+    """Return which cache folder is taken, and what is said of that."""
+    code = "from engine import cache; cache.settle(); print(cache.folder().parent)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"TMPDIR": str(tmp_path)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return Path(done.stdout.strip()), done.stderr
+
+
 @pytest.mark.parametrize("how", [no_folder, no_home, "read_only"])
-def test_without_a_cache_another_folder_is_taken_and_named(
-    how, place, tmp_path, request
-):
+def test_where_none_can_be_written_a_temporary_one_is_taken(how, tmp_path, request):
     how = request.getfixturevalue(how) if isinstance(how, str) else how
-    (tmp_path / "temporary").mkdir()
-    more = how(tmp_path / "broken") | {"POCL_CACHE_DIR": None}
-    more |= {"TMPDIR": str(tmp_path / "temporary")}
+    broken = environment(**how(tmp_path / "broken"))
+    for _ in range(2):
+        taken, said = taken_instead(tmp_path, broken)
+        assert taken == tmp_path / f"ignetlab-{os.getuid()}"
+        assert taken.stat().st_mode & 0o777 == 0o700
+        assert said.startswith("engine: the user's cache folder cannot be written ([")
+        assert f"place of it {taken} is used, and XDG_CACHE_HOME can name an" in said
+    whole = environment(XDG_CACHE_HOME=str(tmp_path / "whole"))
+    assert taken_instead(tmp_path, whole) == (tmp_path / "whole", "")
+
+
+def test_a_temporary_folder_of_others_is_not_taken(tmp_path):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / f"ignetlab-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    broken = environment(**no_folder(tmp_path / "broken"))
+    taken, said = taken_instead(tmp_path, broken)
+    assert taken == tmp_path / "broken"
+    assert "in place of it nothing is used" in said
+
+
+def test_without_a_home_the_device_computes_and_is_tried_once(place, tmp_path):
+    """PoCL has no device then, and pyopencl fails on others, if nothing is done."""
+    more = no_home(tmp_path) | {"TMPDIR": str(tmp_path), "POCL_CACHE_DIR": None}
     for times in (3, 4):  # a trial and the training; the training
         done = place.run("opencl:0:0", **more)
         assert computed(done) == "opencl:0:0"
-        (line,) = done.stderr.splitlines()
-        assert line.startswith("engine: the user's cache folder cannot be written ([")
-        (taken,) = (tmp_path / "temporary").iterdir()
-        assert f"in place of it {taken} is used, and XDG_CACHE_HOME can" in line
-        assert taken.stat().st_mode & 0o777 == 0o700
+        assert done.stderr.startswith("engine: the user's cache folder cannot be")
         assert place.loaded == {"no_fault": times}
-
-
-def test_a_temporary_folder_of_others_is_not_taken(place, tmp_path):
-    (tmp_path / "temporary").mkdir()
-    (tmp_path / "elsewhere").mkdir(mode=0o700)
-    theirs = tmp_path / f"temporary/ignetlab-{os.getuid()}"
-    theirs.symlink_to(tmp_path / "elsewhere")
-    more = no_folder(tmp_path / "broken") | {"TMPDIR": str(theirs.parent)}
-    done = place.run("auto", **more)
-    computed(done)
-    assert "in place of it nothing is used" in done.stderr
-    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -92,6 +92,7 @@ def test_of_two_files_that_fit_none_is_guessed(tmp_path):
     found = _read(tmp_path, ["A.jpg"], ["a.JPG", "a.jpg"])
     assert found.rows == []
     assert "2 files fit this name, 'a.JPG' and 'a.jpg'" in found.rejected[0]["reason"]
+    assert [r["kind"] for r in found.rejected] == ["rejected", "excluded", "excluded"]
     # As written is as written.
     assert len(_read(tmp_path, ["a.jpg", "a.JPG"], []).rows) == 1
 
@@ -202,15 +203,21 @@ def test_children_who_may_be_one_stop_until_it_is_said(tmp_path):
 
 
 def test_values_of_a_factor_are_spelled_in_one_way(tmp_path):
-    rows = ["a.jpg,c1,70,left", "b.jpg,c2,70,left\u00a0", "c.jpg,c3,70,#N/A"]
-    present = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    rows = [
+        "a.jpg,c1,70,left",
+        "b.jpg,c2,70,left\u00a0",
+        "c.jpg,c3,70,#N/A",
+        "e.jpg,c5,70,Unknown",
+    ]
+    present = ["a.jpg", "b.jpg", "c.jpg", "e.jpg", "d.jpg"]
     _read(tmp_path, present, present)
     folder = tmp_path / "drawings"
     (folder / "labels.csv").write_text(HEAD + "\n".join(rows), "utf-8")
-    found = labels_csv.from_csv(folder, present[:3], CONFIG, "Drawings")
-    assert [row["hand"] for row in found.rows] == ["left", "left", labels.UNKNOWN]
+    found = labels_csv.from_csv(folder, present[:4], CONFIG, "Drawings")
+    unknown = labels.UNKNOWN
+    assert [row["hand"] for row in found.rows] == ["left", "left", unknown, unknown]
     (folder / "labels.csv").write_text(HEAD + "\n".join([*rows, "d.jpg,c4,70,Left"]))
-    with pytest.raises(labels.LabelError, match=r"hand: .*'Left' \(row 4\) and 'left'"):
+    with pytest.raises(labels.LabelError, match=r"hand: .*'Left' \(row 5\) and 'left'"):
         labels_csv.from_csv(folder, present, CONFIG, "Drawings")
 
 
@@ -260,11 +267,7 @@ def test_rows_with_a_value_too_much_name_no_file(tmp_path):
     rows = "1,a.jpg,c,70,left\n1,b.jpg,c,70,left\n"
     (tmp_path / "drawings/labels.csv").write_text(HEAD + rows, "utf-8")
     found = labels_csv.from_csv(tmp_path / "drawings", ["a.jpg"], CONFIG, "Drawings")
-    assert [r["file"] for r in found.rejected] == [
-        "labels.csv, row 1",
-        "labels.csv, row 2",
-        "a.jpg",
-    ]
+    assert [r["file"] for r in found.rejected] == ["a.jpg", "labels.csv, row 2"]
 
 
 def test_rules_do_not_mind_case_and_form(tmp_path):
