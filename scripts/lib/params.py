@@ -58,8 +58,8 @@ def runs_above(name: str) -> Function:
 class StudyParams:
     """Params that depend on what is run."""
 
-    def __init__(self, inputs: Inputs):
-        self.inputs, self.study = inputs, inputs.study
+    def __init__(self, inputs: Inputs, *, grouped: bool):
+        self.inputs, self.study, self.grouped = inputs, inputs.study, grouped
         # Snakemake leaves params that are made of outputs out of what it compares;
         # without a storage another data_dir must be noticed.
         self.raw_folder = self._stored_folder if inputs.stored else inputs.folder
@@ -78,9 +78,13 @@ class StudyParams:
         """The threads of a training, as its experiment says."""
         return self.study.job(wildcards.experiment)["threads"]
 
-    def group(self, wildcards) -> str | None:
-        """The group of a training and its scores on a cluster; none of long ones."""
-        return "training" if self.threads(wildcards) == 1 else None
+    def group(self, name: str) -> str | None:
+        """The group that a rule's jobs are sent in, where there are groups."""
+        return name if self.grouped else None
+
+    def group_of_training(self, wildcards) -> str | None:
+        """The same of a training and its scores; none of long ones."""
+        return self.group("training") if self.threads(wildcards) == 1 else None
 
     def dataset(self, *keys: str) -> Function:
         """What a step reads of its data set's configuration."""

@@ -30,9 +30,9 @@ def test_a_cluster_s_profile_repeats_the_default_one(name):
 
 def test_groups_are_those_of_the_rules():
     text = "".join(p.read_text("utf-8") for p in ROOT.glob("workflow/rules/*.smk"))
-    # That of trainings is `PARAMS.group`: long ones are in none.
-    named = set(re.findall(r'group:\n\s+"(\w+)"', text)) | {"training"}
-    assert "PARAMS.group" in text
+    # That of trainings is a function: long ones are in none.
+    named = set(re.findall(r'PARAMS.group\("(\w+)"\)', text)) | {"training"}
+    assert "PARAMS.group_of_training" in text
     assert set(profile("slurm")["group-components"]) | {"data"} == named
 
 

@@ -14,7 +14,7 @@ rule audit:
     log:
         "logs/audit/{dataset}/{augmentation}/{protocol}.log",
     group:
-        "data"
+        PARAMS.group("data")
     threads: 1
     resources:
         mem_mb=megabytes(1000),  # 225 at `demo`
@@ -50,7 +50,7 @@ rule leak_audit:
     log:
         "logs/tables/leak_audit.log",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("audit_table"),
         scale=STUDY.scale,
@@ -82,7 +82,7 @@ rule duplicates:
         # Not DATASET-near, whose picture ends alike.
         dataset="|".join(STUDY.datasets),
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
     message:

@@ -12,7 +12,7 @@ rule augment:
     log:
         "logs/augment/{dataset}/{augmentation}.log",
     group:
-        "data"
+        PARAMS.group("data")
     threads: 1
     params:
         code=code("augment"),

@@ -13,7 +13,7 @@ rule baselines:
     log:
         "logs/baselines/{dataset}/{augmentation}/{protocol}/{task}-{target}.log",
     group:
-        "baselines"
+        PARAMS.group("baselines")
     threads: 1
     resources:
         mem_mb=megabytes(1500),  # 360 at `demo`

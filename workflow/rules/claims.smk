@@ -19,7 +19,7 @@ rule comparisons:
     wildcard_constraints:
         comparison="|".join(STUDY.configs.comparisons),
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("comparisons"),
         asked=lambda wc: questions.comparison_json(STUDY, wc.comparison),
@@ -52,7 +52,7 @@ rule claims:
     wildcard_constraints:
         document="|".join(STUDY.configs.claims),
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("claims"),
         claims=lambda wc: STUDY.digest([STUDY.part("claims", wc.document)]),

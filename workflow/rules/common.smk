@@ -61,7 +61,8 @@ PLACE = f"{workflow.storage_settings.default_storage_prefix}/" if STORED else ""
 # for a GPU asked for.
 GPU = {"gpu": STUDY.gpus} if STUDY.gpus else {}
 INPUTS = Inputs(STUDY, stored=STORED, local=local)
-PARAMS = StudyParams(INPUTS)
+# Jobs are sent in groups where a profile says how large these are; here they run one by one.
+PARAMS = StudyParams(INPUTS, grouped=bool(workflow.group_settings.group_components))
 TARGETS = Targets(INPUTS)
 
 

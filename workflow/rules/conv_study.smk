@@ -58,7 +58,7 @@ rule convolutions_figure:
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("convolutions")) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         series=lambda wc: convolutions.drawn(STUDY, wc.experiment),

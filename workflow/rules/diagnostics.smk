@@ -67,7 +67,7 @@ for name in diagnostics.all_of(STUDY):
                 log:
                     f"logs/diagnostics/{name}/{part}_figure.log",
                 group:
-                    "tables"
+                    PARAMS.group("tables")
                 params:
                     code=code("diagnostics_figures"),
                     part=part,

@@ -48,7 +48,7 @@ rule fetch_local:
     wildcard_constraints:
         dataset="|".join(STUDY.local) or "none-is-at-hand",
     group:
-        "data"
+        PARAMS.group("data")
     params:
         code=code("fetch"),
         config=PARAMS.dataset("title", "status", "kind", "address", "licence"),
@@ -76,7 +76,7 @@ for name in STUDY.generated:
             f"logs/fetch/{name}.log",
         cache: CACHED
         group:
-            "data"
+            PARAMS.group("data")
         params:
             code=code("fetch"),
             config=STUDY.part(

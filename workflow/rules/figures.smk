@@ -20,7 +20,7 @@ rule profiles:
         experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
         sheet="(-[A-Za-z0-9_]+)?",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         about=lambda wc: showing.profiles_json(STUDY, wc.experiment, wc.sheet),
@@ -50,7 +50,7 @@ rule augmentation_sheet:
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         about=lambda wc: showing.augmentation_json(STUDY, wc.experiment),
@@ -80,7 +80,7 @@ rule samples:
     wildcard_constraints:
         experiment="|".join(showing.having(STUDY, "samples")) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         about=lambda wc: showing.samples_json(STUDY, wc.experiment),
@@ -109,7 +109,7 @@ rule depths:
     wildcard_constraints:
         experiment="|".join(showing.having(STUDY, "depths")) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         about=lambda wc: showing.depths_json(STUDY, wc.experiment),
@@ -136,7 +136,7 @@ rule noise_map:
     wildcard_constraints:
         experiment="|".join(showing.having(STUDY, "noise")) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         about=lambda wc: showing.noise_json(STUDY, wc.experiment),
@@ -161,7 +161,7 @@ rule leak:
     log:
         "logs/figures/leak.log",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         about=showing.leak_json(STUDY),

@@ -13,7 +13,7 @@ rule folds:
         "logs/folds/{dataset}/{protocol}.log",
     cache: CACHED
     group:
-        "data"
+        PARAMS.group("data")
     params:
         wildcards=wildcards_of,
         code=code("folds"),

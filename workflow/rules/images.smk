@@ -14,7 +14,7 @@ rule images:
         "logs/images/{dataset}.log",
     cache: CACHED
     group:
-        "data"
+        PARAMS.group("data")
     threads: 1
     params:
         wildcards=wildcards_of,

@@ -78,7 +78,7 @@ for peer in keras_peer.all_of(STUDY):
         log:
             f"logs/tables/{peer}.log",
         group:
-            "tables"
+            PARAMS.group("tables")
         params:
             code=code("keras_peer_table"),
             experiment=described.experiment_json(STUDY, experiment, peer),

@@ -14,7 +14,7 @@ rule labels:
     log:
         "logs/labels/{dataset}.log",
     group:
-        "data"
+        PARAMS.group("data")
     params:
         code=code("labels"),
         config=PARAMS.dataset("title", "kind", "factors", *LABEL_RULES),

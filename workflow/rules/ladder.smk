@@ -26,7 +26,7 @@ rule ladder_table:
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("ladder_table"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -58,7 +58,7 @@ rule ladder_pairs:
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("ladder_pairs"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -91,7 +91,7 @@ rule ladder_curves:
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -120,7 +120,7 @@ rule ladder_accuracy:
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("ladder_figures"),
     message:
@@ -148,7 +148,7 @@ rule ladder_confusion:
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),
@@ -179,7 +179,7 @@ rule ladder_gradients:
     wildcard_constraints:
         group="|".join(ladder.groups(STUDY)) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("ladder_figures"),
         about=lambda wc: ladder.ladder_json(STUDY, wc.group),

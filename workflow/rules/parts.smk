@@ -16,7 +16,7 @@ rule official_parts:
     log:
         "logs/parts/{dataset}/{protocol}.log",
     group:
-        "data"
+        PARAMS.group("data")
     params:
         code=code("parts"),
     message:
@@ -77,7 +77,7 @@ rule near_duplicates_sheet:
     wildcard_constraints:
         dataset="|".join(INPUTS.ladder_datasets()) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("figures"),
         scale=STUDY.scale,

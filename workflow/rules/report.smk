@@ -23,7 +23,7 @@ rule summary:
     log:
         "logs/report/summary.log",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("report"),
         deviations=STUDY.deviations_digest,
@@ -49,7 +49,7 @@ if not STORED:  # Snakemake's report is written of files on a disk
         log:
             "logs/report/report.log",
         group:
-            "tables"
+            PARAMS.group("tables")
         params:
             captions=STUDY.captions_digest,
             settings=STUDY.command_line,

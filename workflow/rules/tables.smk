@@ -23,7 +23,7 @@ rule table:
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("training")) or "none-is-chosen",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("tables"),
         experiment=lambda wc: described.experiment_json(STUDY, wc.experiment),

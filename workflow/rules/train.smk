@@ -30,7 +30,7 @@ for folds in STUDY.fold_counts:
         wildcard_constraints:
             protocol="|".join(STUDY.protocols_with(folds)),
         group:
-            PARAMS.group
+            PARAMS.group_of_training
         threads: PARAMS.threads
         resources:
             **GPU,

@@ -16,7 +16,7 @@ rule learn_xor:
     log:
         "logs/xor.log",
     group:
-        "tables"
+        PARAMS.group("tables")
     params:
         code=code("xor"),
         model=STUDY.part("models", "xor"),
