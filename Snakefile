@@ -14,8 +14,8 @@ min_version("9.20")
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-# Not used unless --sdm apptainer is asked for; names the one environment all rules share.
-container: "docker://python:3.11-slim"
+# Only with --sdm apptainer: built beforehand by workflow/container.def.
+container: "ignetlab.sif"
 
 
 report: "workflow/report/workflow.rst"

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.compare
 torch.set_num_threads(1)  # for arrays as small as these more only wait for each other
 
 STEPS = 20
-# The largest deviation seen was 1.1 times what noise came to, over nine kinds of BLAS
-# kernels, OpenCL and the device `reference`.
+# The largest deviation seen was 1.3 times what noise came to, over nine kinds of BLAS
+# kernels, two runtimes of OpenCL and the device `reference`.
 TIMES_NOISE = 4
 SPEC = {
     "input": [2, 9, 8],
