@@ -47,6 +47,8 @@ except ValueError as error:
 os.environ.update(
     IGNETLAB_TUNE="1" if STUDY.tune else "0",
     IGNETLAB_SHARE_GPU="1" if STUDY.share_gpu else "0",
+    # No number in calls that run no job: --unlock, --summary, --report, ...
+    IGNETLAB_CORES=str(workflow.resource_settings.cores),
 )
 # Without --cache Snakemake would say of each such rule, at every start, that it can be
 # cached.
@@ -93,6 +95,14 @@ def code(*steps):
 def megabytes(number):
     """A resource: memory; twice of it at the second attempt, and so on."""
     return lambda wildcards, attempt: number * attempt
+
+
+def all_cores(wildcards):
+    """The threads of a rule beside which nothing shall run.
+
+    A function, for a call that runs no job (--unlock, --summary, ...) has no --cores.
+    """
+    return workflow.cores
 
 
 def minutes(smoke, demo, short, paper):
