@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.lib import cifar, embedded
-from scripts.lib.labels import IMAGE_SUFFIXES
+from scripts.lib import cifar, embedded, image_files
+from scripts.lib.image_files import IMAGE_SUFFIXES
 from scripts.lib.schema import read_yaml
 
 _KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
@@ -247,37 +247,10 @@ def list_images(folder: Path, title: str) -> list[str]:
     """
     if not folder.is_dir():
         raise DatasetError(f"{title}: expected the folder {folder}, it is not there")
-    files = list_files(folder, IMAGE_SUFFIXES)
+    files = image_files.list_files(folder, IMAGE_SUFFIXES)
     if not files:
         raise DatasetError(
             f"{title}: expected images ({', '.join(IMAGE_SUFFIXES)}) in {folder}, "
-            "received none"
+            f"received none{image_files.tell_others(folder)}"
         )
     return files
-
-
-def list_files(folder: Path, suffixes: Sequence[str]) -> list[str]:
-    """Return the files below `folder` that end so, in any case; relative, sorted.
-
-    But for those of `list_unreadable_names`.
-    """
-    return [name for name in _names(folder, suffixes) if _shown(name) == name]
-
-
-def list_unreadable_names(folder: Path, suffixes: Sequence[str]) -> list[str]:
-    """Return, with escapes, the names that are no UTF-8: no table can hold them."""
-    names = ((name, _shown(name)) for name in _names(folder, suffixes))
-    return [shown for name, shown in names if shown != name]
-
-
-def _names(folder: Path, suffixes: Sequence[str]) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and path.is_file()
-    )
-
-
-def _shown(name: str) -> str:
-    """Return a name with escapes for bytes that are no text."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

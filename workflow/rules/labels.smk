@@ -1,7 +1,7 @@
 # Needs:  the drawings' names, or labels.csv
 # Makes:  results/data/DATASET/{labels,rejected}.csv
 
-LABEL_RULES = ("columns", "keep", "require", "exclude")
+LABEL_RULES = ("columns", "keep", "require", "exclude", "similar_names")
 
 
 rule labels:
@@ -25,4 +25,4 @@ rule labels:
         "python -m scripts.labels"
         ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
         " --folder {params.folder:q}"
-        " --labels {output.labels:q} --rejected {output.rejected:q} 2> {log:q}"
+        " --labels {output.labels:q} --rejected {output.rejected:q} 2> >(tee {log:q} >&2)"
