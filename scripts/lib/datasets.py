@@ -203,9 +203,9 @@ def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | N
         path = (here or Path.cwd()) / Path(value).expanduser()
     except RuntimeError as error:  # of whom is that home?
         raise DatasetError(f"data_dir: {value!r}: {error}; write it in full") from None
-    if _shown(str(path)) != str(path):
+    if image_files.shown(str(path)) != str(path):
         raise DatasetError(
-            f"data_dir: expected a name in UTF-8, received {_shown(str(path))}; rename it"
+            f"data_dir: expected a name in UTF-8, received {image_files.shown(str(path))}; rename it"
         )
     return path
 
