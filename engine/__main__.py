@@ -57,7 +57,7 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def devices_text() -> str:
-    """Return a table of the devices, the first column being what `open_device` takes."""
+    """Return a table of the devices; the first column is what `open_device` takes."""
     from engine.health.doctor import table
 
     head = ("device", "kind", "units", "platform", "name", "health")

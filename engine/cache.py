@@ -25,8 +25,8 @@ def folder() -> Path:
     """
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home
-        base = Path("/nonexistent")
+    except RuntimeError:  # a user without a home; below this there is no folder
+        base = Path(os.devnull)
     if not all(_writable(base / name) for name in ("ignetlab", "pocl")):
         instead = Path(tempfile.gettempdir()) / f"ignetlab-cache-{os.getuid()}"
         if instead != base and _is_ours(instead):

@@ -96,8 +96,8 @@ def choose(
             return Choice(name, config["status"], None, folder)
         if folder is not None and name in used and dataset == "auto" and not download:
             raise DatasetError(
-                f"{config['title']}: results/data/{name} was made of it, and now {folder} "
-                "is not there; put it back, or correct data_dir (or IGNET_DATA_DIR)"
+                f"{config['title']}: results/data/{name} was made of it, and {folder} "
+                "is gone; put it back, or correct data_dir (or IGNET_DATA_DIR)"
                 f"{', or set download: true' if 'archive' in config else ''}; to go on "
                 f"without it say dataset=ID of another, or delete results/data/{name}"
             )
@@ -140,7 +140,7 @@ def check_folder(config: Mapping[str, Any], folder: Path) -> None:
     if config["kind"] == "labels_csv" and not (folder / "labels.csv").is_file():
         like = [p.name for p in folder.iterdir() if p.suffix.lower() in _TABLES]
         raise DatasetError(
-            f"{config['title']}: expected the file {folder / 'labels.csv'}, which is not "
+            f"{config['title']}: expected the file {folder / 'labels.csv'}, it is not "
             f"there; tables that are there: {', '.join(sorted(like)) or 'none'}"
         )
 
@@ -203,9 +203,9 @@ def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | N
         path = (here or Path.cwd()) / Path(value).expanduser()
     except RuntimeError as error:  # of whom is that home?
         raise DatasetError(f"data_dir: {value!r}: {error}; write it in full") from None
-    if image_files.shown(str(path)) != str(path):
+    if (shown := image_files.shown(str(path))) != str(path):
         raise DatasetError(
-            f"data_dir: expected a name in UTF-8, received {image_files.shown(str(path))}; rename it"
+            f"data_dir: expected a name in UTF-8, received {shown}; rename it"
         )
     return path
 

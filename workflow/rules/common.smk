@@ -21,7 +21,7 @@ from scripts.lib.study import load_study
 try:
     getpass.getuser()
 except (KeyError, OSError):  # a container that runs as a user whom it does not know
-    os.environ["LOGNAME"] = str(os.getuid())
+    os.environ.update(LOGNAME=str(os.getuid()))
 
 # Where the home folder cannot be written, the jobs' caches get another here.
 cache.folder()
