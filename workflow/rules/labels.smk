@@ -18,6 +18,7 @@ rule labels:
         config=dataset_part("title", "kind", "factors", *LABEL_RULES),
         folder=raw_of,
         names=lambda wc: STUDY.digest(names_of(wc)),
+        unnamed=unnamed_label_files,
     message:
         "read the labels of {wildcards.dataset}"
     shell:
