@@ -62,7 +62,7 @@ rule results:
 
 
 onstart:
-    print(device_line())
+    print("\n".join(opening_lines()))
 
 
 onsuccess:

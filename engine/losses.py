@@ -14,8 +14,9 @@ binary_cross_entropy    1/K Σ_k −t_k ln s_k − (1 − t_k) ln (1 − s_k)
 softmax_cross_entropy   Σ_k t_k (ln Σ_j e^{z_j} − z_k)       ∂/∂z_k = s_k Σ_j t_j − t_k,
                         s_k = e^{z_k − m} / Σ_j e^{z_j − m}, m = max_j z_j (no overflow)
 
-The two cross-entropies hold the softmax and the sigmoid: z are logits, and the last
-layer has no activation.
+The two cross-entropies hold the softmax and the sigmoid: z are logits. A network that
+ends in a softmax or sigmoid of its own is refused with them: applied twice, softmax
+keeps the loss of K classes above ln(1 + (K − 1)/e), sigmoid above ln(1 + 1/e).
 
 The batch's loss is the mean over the samples; `squared_error: {reduction: sum}` takes
 their sum instead (S2's XOR net). S3's first cost, Σ (y_k − t_k)² of sigmoids y over all
@@ -55,6 +56,10 @@ class Loss:
     def takes_classes(self) -> bool:
         """Return whether integer class targets are allowed."""
         return self.name == "softmax_cross_entropy"
+
+    def wants_logits(self) -> bool:
+        """Return whether the loss applies a softmax or sigmoid to the outputs."""
+        return self.name in ("softmax_cross_entropy", "binary_cross_entropy")
 
     def scale(self, n: int) -> float:
         """Return the factor that turns the sum over n samples into the batch's loss."""

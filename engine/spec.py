@@ -46,7 +46,24 @@ def read_spec(spec: Any) -> tuple[Shape, list[Layer], losses.Loss]:
             f"with the loss {loss.name} the last layer must give (classes,), received "
             f"{last.out_shape}; end with a dense, flatten or global_average_pool layer"
         )
+    _check_end(layers, loss)
     return shape, layers, loss
+
+
+def _check_end(layers: list[Layer], loss: losses.Loss) -> None:
+    """Raise SpecError where a loss that wants logits would get probabilities."""
+    layer = layers[-1]
+    while layer.passes_through(training=False) and layer.sources[0] >= 0:
+        layer = layers[layer.sources[0]]
+    function = layer.settings.get("function")
+    if loss.wants_logits() and function in ("softmax", "sigmoid"):
+        raise layer.fail(
+            f"expected logits before the loss {loss.name}, which applies its own "
+            f"{loss.name.partition('_')[0].replace('binary', 'sigmoid')}, received a "
+            f"{function}: the loss could never come near 0. Leave this layer out, or "
+            "choose another loss; a network from a file can be loaded without this "
+            "loss and built again from its spec, less this layer, and its parameters()"
+        )
 
 
 def _input_shape(value: Any) -> Shape:

@@ -28,16 +28,17 @@ def make_audit(args: argparse.Namespace) -> None:
         found = audit.audit(
             args.augmented, args.labels, args.folds, json.loads(args.protocol_json)
         )
-    pairs = found["near_duplicates"]["pairs"]
-    if pairs and not found["leaks"]:
-        print(_warning(found["protocol"], pairs), file=sys.stderr)
+    near = found["near_duplicates"]
+    if not found["leaks"]:
+        for pairs in filter(None, (near["pairs"], near["turned"])):
+            print(_warning(found["protocol"], pairs), file=sys.stderr)
     write_json(args.output, found)
 
 
 def _warning(protocol: str, pairs: list[Mapping[str, Any]]) -> str:
     told = ", ".join(
         f"{p['scored']} and {p['seen']} (correlation {p['correlation']:.2f}, "
-        f"{p['hash']} bits apart)"
+        f"{p['view'] if 'view' in p else '{} bits apart'.format(p['hash'])})"
         for p in pairs[:_WARNED]
     )
     return (

@@ -141,6 +141,7 @@ def _notes(
         "least number of 64 bits that differ. Alike is not the same: this is no "
         "failure, results/figures/DATASET-duplicates.png shows the closest.",
         *_thresholds(found),
+        *_turned(found),
     ]
     return listed
 
@@ -197,6 +198,25 @@ def _thresholds(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             f"children {taken['correlation']} and {taken['hash']} are. Of the copies "
             f"these are found to be their drawing's: {'; '.join(hits)}."
         )
+
+
+def _turned(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield for each data set the pairs that are alike only when one is turned."""
+    for dataset in dict.fromkeys(entry["dataset"] for entry in found):
+        pairs = {
+            (-pair["correlation"], pair["scored"], pair["seen"], pair["view"])
+            for entry in found
+            if entry["dataset"] == dataset
+            for pair in entry["near_duplicates"]["turned"]
+        }
+        if pairs:
+            told = ", ".join(
+                f"{a} and {b} ({view})" for _, a, b, view in sorted(pairs)[:5]
+            )
+            yield (
+                f"{dataset}: on two sides of a protocol that must not leak, alike "
+                f"when one is mirrored, turned by quarters or cropped: {told}."
+            )
 
 
 def _hits(augmentation: str, near: Mapping[str, Any]) -> str:

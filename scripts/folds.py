@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.errors import nearest
-from scripts.lib import cli, datasets, overlays, pictures, splits
+from scripts.lib import cli, datasets, overlays, part_sizes, pictures, splits
 from scripts.lib.files import sha256_of, write_json
 from scripts.lib.samples import read_targets
 
@@ -32,26 +33,20 @@ def make_folds(args: argparse.Namespace) -> None:
     stratify = datasets.load(args.dataset)["stratify"]
     children = splits.read_children(args.labels)
     samples, strata = _read_samples(args.images, args.labels, stratify)
-    request = {"validation": protocol["validation"], "seed": args.seed}
-    if unit != "official":
-        request["folds"] = protocol["folds"][args.scale]
-    copies = None
-    if unit == "official":
-        ids = samples
-        values = read_targets(args.labels, ["part"])
-        parts = [values[sample][0] for sample in samples]
-        images = protocol["images"][args.scale]
-        dealt = splits.split_official(ids, strata, parts, images=images, **request)
-    elif unit == "row":
-        copies = _copies(args, protocol)
-        ids = [splits.row_id(s, k) for s in samples for k in range(copies)]
-        dealt = splits.split_rows(
-            ids, [c for c in strata for _ in range(copies)], **request
-        )
-    else:
-        ids = samples
-        groups = [children[s] for s in samples] if unit == "child" else samples
-        dealt = splits.split_groups(ids, strata, groups, **request)
+    copies = _copies(args, protocol) if unit == "row" else None
+    ids = (
+        [splits.row_id(s, k) for s in samples for k in range(copies)]
+        if copies
+        else samples
+    )
+    groups = [children[s] for s in samples] if unit == "child" else ids
+    try:
+        dealt = _deal(args, protocol, ids, strata, groups)
+    except splits.SplitError as error:
+        raise splits.SplitError(
+            f"{args.dataset.stem}, protocol {args.protocol.stem} ({args.protocol}): "
+            f"{error}"
+        ) from None
     folds = splits.Folds(
         dataset=args.dataset.stem,
         protocol=args.protocol.stem,
@@ -68,6 +63,36 @@ def make_folds(args: argparse.Namespace) -> None:
     owners = splits.owners_of(folds, children)
     splits.check_sides(dealt, owners, folds.grouped_by, str(args.output))
     write_json(args.output, asdict(folds))
+
+
+def _deal(
+    args: argparse.Namespace,
+    protocol: Mapping[str, Any],
+    ids: Sequence[str],
+    strata: Sequence[str],
+    groups: Sequence[str],
+) -> tuple[splits.Fold, ...]:
+    """Deal the rows or drawings as the protocol says; warn of uneven parts.
+
+    ids: n; strata: of the drawings; groups: n, what stays on one side.
+    """
+    unit = protocol["unit"]
+    request = {"validation": protocol["validation"], "seed": args.seed}
+    if unit == "official":
+        values = read_targets(args.labels, ["part"])
+        parts = [values[sample][0] for sample in ids]
+        images = protocol["images"][args.scale]
+        return splits.split_official(ids, strata, parts, images=images, **request)
+    request["folds"] = protocol["folds"][args.scale]
+    if unit == "row":
+        classes = [c for c in strata for _ in range(len(ids) // len(strata))]
+        return splits.split_rows(ids, classes, **request)
+    dealt = splits.split_groups(ids, strata, groups, **request)
+    asked = part_sizes.asked_sizes(len(ids), request["folds"], request["validation"])
+    if told := part_sizes.tell_uneven(dealt, groups, asked):
+        where = f"{args.dataset.stem}, {args.protocol.stem}"
+        print(f"warning: {where}: {told}", file=sys.stderr)
+    return dealt
 
 
 def _read_samples(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from scripts.lib import cifar, cli, datasets, labels
+from scripts.lib import cifar, cli, datasets, image_files, labels, labels_csv
 from scripts.lib.files import write_csv
 
 REJECTED_COLUMNS = ("file", "kind", "reason")
@@ -23,14 +24,15 @@ def make_labels(config_path: Path, folder: Path, out: Path, rejected: Path) -> N
         write_csv(out, cifar.LABEL_COLUMNS, cifar.label_rows(folder))
         return
     if config["kind"] == "labels_csv":
-        found = labels.from_csv(folder, files, config, config["title"])
+        found = labels_csv.from_csv(folder, files, config, config["title"])
     else:
         found = labels.from_names(files)
-    for file in datasets.list_files(folder, labels.OTHER_SUFFIXES):
-        found.reject(file, f"expected {' or '.join(labels.IMAGE_SUFFIXES)}")
-    known = (*labels.IMAGE_SUFFIXES, *labels.OTHER_SUFFIXES)
-    for file in datasets.list_unreadable_names(folder, known):
+    labels.list_leftovers(found, image_files.walk(folder))
+    known = (*image_files.IMAGE_SUFFIXES, *image_files.OTHER_SUFFIXES)
+    for file in image_files.list_unreadable_names(folder, known):
         found.reject(file, "expected a name in UTF-8; rename it")
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
     labels.check(found, f"{config['title']} ({folder})")
     columns = ("sample", "file", "child", *found.factors, *labels.AGE_COLUMNS)
     write_csv(rejected, REJECTED_COLUMNS, found.rejected)

@@ -57,8 +57,8 @@ def read(path: Path, seconds: float = SECONDS) -> list[StoredLayer]:
             )
         arrays = npz.read(out)
     return [
-        StoredLayer(name, {v: arrays[key] for v, key in variables}, kind)
-        for name, kind, variables in json.loads(done.stdout)
+        StoredLayer(name, {v: arrays[key] for v, key in variables}, kind, line)
+        for name, kind, line, variables in json.loads(done.stdout)
     ]
 
 
@@ -70,7 +70,7 @@ def main(path: Path, out: Path) -> None:
         told = []
         for i, layer in enumerate(layers):
             variables = [(name, f"{i}.{j}") for j, name in enumerate(layer.arrays)]
-            told.append((layer.name, layer.kind, variables))
+            told.append((layer.name, layer.kind, layer.line, variables))
             for name, key in variables:
                 arrays[key] = _number(path, name, layer.arrays[name])
         npz.write(out, arrays)

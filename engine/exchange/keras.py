@@ -8,6 +8,7 @@ Keras keeps maps as (H, W, C) and features before units; here maps are (C, H, W)
     dense       w[o, k] = kernel[π(k), o]                 kernel (features, units)
     batch_norm  gamma, beta, running_mean, running_variance
                         = gamma, beta, moving_mean, moving_variance, at π(k) too
+    SeparableConv2D     two layers: such a conv, and a conv with a 1×1 kernel
 
 π(k) is the place that our feature k has in Keras: behind a flattened map, with
 k = (c·H + i)·W + j, it is π(k) = (i·W + j)·C + c; behind other layers π(k) = k.
@@ -21,13 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.errors import CheckpointError, InputError, nearest
 from engine.exchange import keras_files
-from engine.exchange.keras_files import StoredLayer
+from engine.exchange.keras_files import GAMMA_OR_BETA, StoredLayer
 
 if TYPE_CHECKING:
     from engine.layers import Layer
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _OURS = {
     "kernel": "weight",
     "depthwise_kernel": "weight",
+    "pointwise_kernel": "weight",
     "bias": "bias",
     "gamma": "gamma",
     "beta": "beta",
@@ -56,22 +58,28 @@ def load_weights(
 
     path: .h5 or .hdf5 (Keras 2, or Keras 3's .weights.h5), .keras, or .npz with keys
     LAYER/kernel, LAYER/bias and so on.
-    names: None pairs the layers that have parameters in order (in Keras 3's files,
-    which keep no order between classes, in order within each class). A mapping pairs
-    them by name: {our layer: the file's layer}; a layer that is not in it goes by its
-    own name, and one that is given as None keeps its parameters.
+    names: None pairs the layers that have parameters by name, where the file has all
+    their names, else in order: that of the file as far as it keeps one (.weights.h5
+    does only within each class of each inner model), and where it does not, as the
+    shapes decide. A mapping pairs them by name: {our layer: the file's layer}; a layer
+    that is not in it goes by its own name, and one that is given as None keeps its
+    parameters.
     skip: names of the file's layers that are not wanted.
 
-    Raises: CheckpointError naming all that is missing, left over or of another shape
-    (expected and received in this engine's layout), and for a damaged or foreign file;
+    Raises: CheckpointError naming all that is missing, left over, of another shape
+    (expected and received in this engine's layout) or paired by a guess (the same
+    shapes, and no order or names that disagree), and for a damaged or foreign file;
     InputError for a name that the network does not have; PackageError without h5py;
     then nothing has changed.
     """
     path = Path(path)
     stored = _wanted(keras_files.read(path), set(skip), path)
     layers = [layer for layer in network.layers if layer.parameters]
+    if names is None and {e.name for e in layers} <= {s.name for s in stored}:
+        names = {}
     if names is None:
-        pairs, problems = _by_order(layers, stored)
+        pairs, problems = _by_order(network, layers, stored)
+        problems += _guessed(network, pairs, {s.name for s in stored})
     else:
         pairs, problems = _by_name(layers, stored, names)
     values: dict[str, np.ndarray] = {}
@@ -99,19 +107,70 @@ def _wanted(stored: list[StoredLayer], skip: set[str], path: Path) -> list[Store
 Pairs = tuple[list[tuple["Layer", StoredLayer]], list[str]]
 
 
-def _by_order(layers: list[Layer], stored: list[StoredLayer]) -> Pairs:
+def _by_order(
+    network: Network, layers: list[Layer], stored: list[StoredLayer]
+) -> Pairs:
     """Return (our layer, its stored layer) in order, and what finds no partner."""
-    queues: dict[str, list[StoredLayer]] = {}
-    for source in stored:
-        queues.setdefault(source.kind, []).append(source)
-    pairs, problems = [], []
+    pairs, problems, left = [], [], list(stored)
     for layer in layers:
-        queue = queues.get(_kind(layer)) or queues.get("")
-        if queue:
-            pairs.append((layer, queue.pop(0)))
-        else:
+        next_ones: dict[str, StoredLayer] = {}
+        for source in left:
+            if _KINDS.get(source.kind, source.kind) in ("", layer.kind):
+                next_ones.setdefault(source.line, source)
+        heads = list(next_ones.values())
+        fitting = [s for s in heads if _fits(network, layer, s)] if heads[1:] else heads
+        if not heads:
             problems.append(f"nothing is left for the layer {layer.name}")
-    return pairs, problems + _left_over(s for queue in queues.values() for s in queue)
+            continue
+        if len(fitting) > 1:
+            several = " or ".join(repr(s.name) for s in fitting)
+            problems.append(
+                f"the layer {layer.name} could be {several}, of the same shapes, and "
+                "the file does not tell their order; say which by names={...}, or load "
+                "the .keras file, which tells it"
+            )
+        source = (fitting or heads)[0]
+        pairs.append((layer, source))
+        left = [s for s in left if s is not source]
+    return pairs, problems + _left_over(left)
+
+
+def _fits(network: Network, layer: Layer, source: StoredLayer) -> bool:
+    return not [*_misfits(layer, source, _parameters(network, layer, source))]
+
+
+def _guessed(
+    network: Network, pairs: Iterable[tuple[Layer, StoredLayer]], names: set[str]
+) -> Iterator[str]:
+    """Yield the pairs in order that are no more than a guess.
+
+    Names that disagree; and layers of the same shapes of which neither comes before
+    the other in the network, so that their order in the file is an accident.
+    """
+    ours = {layer.name for layer, _ in pairs}
+    told = ", ".join(f"{layer.name!r}: {s.name!r}" for layer, s in pairs)
+    if any(e.name != s.name and (e.name in names or s.name in ours) for e, s in pairs):
+        yield (
+            "paired in order the names disagree; say which belong together, and if "
+            f"the order is right: names={{{told}}}"
+        )
+        return
+    before: list[set[int]] = []  # by layer: all that its output depends on
+    for layer in network.layers:
+        sources = [i for i in layer.sources if i >= 0]
+        before.append(set(sources).union(*(before[i] for i in sources)))
+    last: dict[Any, tuple[Layer, StoredLayer]] = {}
+    for layer, source in pairs:
+        key = layer.kind, tuple((p.name, p.shape) for p in layer.parameters)
+        other, its = last.get(key, (layer, source))
+        if other is not layer and other.index not in before[layer.index]:
+            yield (
+                f"{other.name} and {layer.name} have the same shapes and stand side by "
+                f"side, so that their order tells nothing; they would get {its.name!r} "
+                f"and {source.name!r}. Say which belong together; if these do: "
+                f"names={{{told}}}"
+            )
+        last[key] = layer, source
 
 
 def _by_name(
@@ -142,11 +201,12 @@ def _left_over(stored: Iterable[StoredLayer]) -> list[str]:
     return [f"{s.name!r} ({', '.join(s.arrays)}) is left over" for s in stored]
 
 
-def _kind(layer: Layer) -> str:
-    """Return what Keras calls the class of such a layer."""
-    if layer.kind == "conv":
-        return "depthwise_conv2d" if _is_depthwise(layer) else "conv2d"
-    return {"batch_norm": "batch_normalization"}.get(layer.kind, layer.kind)
+# Keras's classes that our layers are; of others nothing is loaded.
+_KINDS = {
+    "conv2d": "conv",
+    "depthwise_conv2d": "conv",
+    "batch_normalization": "batch_norm",
+}
 
 
 def _is_depthwise(layer: Layer) -> bool:
@@ -158,6 +218,9 @@ def _parameters(
 ) -> dict[str, np.ndarray]:
     """Return the stored variables in our names and layout."""
     found = {_OURS.get(name, name): array for name, array in source.arrays.items()}
+    one = found.get(GAMMA_OR_BETA)
+    if one is not None and layer.settings.get("affine") in _UNIT:
+        found[layer.settings["affine"]] = found.pop(GAMMA_OR_BETA)
     if layer.kind == "batch_norm" and "running_mean" in found:
         for name in {p.name for p in layer.parameters} & set(_UNIT) - set(found):
             found[name] = np.full_like(found["running_mean"], _UNIT[name])
@@ -224,7 +287,13 @@ def _misfits(
     expected = {p.name: p.shape for p in layer.parameters}
     for name in sorted(set(expected) | set(found)):
         where = f"{layer.name}.{name} from {source.name!r}"
-        if name not in found:
+        if name == GAMMA_OR_BETA:
+            yield (
+                f"{source.name!r} has one of gamma and beta, and the file does not say "
+                f"which: write `affine: gamma` or `affine: beta` for {layer.name}, or "
+                "load the .keras file, which says it"
+            )
+        elif name not in found:
             yield f"{where} is missing (it holds {', '.join(source.arrays)})"
         elif name not in expected:
             yield f"{where} is left over (the layer has {', '.join(expected)})"

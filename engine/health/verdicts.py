@@ -11,6 +11,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from engine import cache
+from engine.backends.opencl import texts
 from engine.backends.opencl.drivers import Driver, find
 from engine.errors import DeviceError
 from engine.exchange.atomic import atomic_write
@@ -78,6 +80,7 @@ def of_opencl() -> list[tuple[Driver, list[Verdict]]]:
 
     A driver that cannot be loaded has one, of kind "unknown".
     """
+    cache.settle()
     return [(driver, _kept(driver.identity(), lambda d=driver: _try_driver(d)))
             for driver in find()]  # fmt: skip
 
@@ -99,6 +102,8 @@ def forget() -> None:
     of_threads.cache_clear()
     for file in cache.folder().glob("health-*.json"):
         file.unlink(missing_ok=True)
+    for links in cache.folder().glob("intel-*/"):  # made anew where they are needed
+        shutil.rmtree(links, ignore_errors=True)
 
 
 def _kept(identity: list, attempt) -> list[Verdict]:
@@ -123,11 +128,9 @@ def _kept(identity: list, attempt) -> list[Verdict]:
 def _texts() -> str:
     """Return a digest of what a trial runs: the kernels, and the trial itself."""
     root = Path(__file__).parents[1]
-    files = sorted((root / "backends/opencl/kernels").glob("*.cl"))
-    digest = hashlib.sha256()
-    for file in (*files, *(root / name for name in _TRIED)):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    own = [(name, (root / name).read_text()) for name in _TRIED]
+    parts = [part for pair in texts.every() + own for part in pair]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _read(file: Path) -> list[Verdict] | None:
@@ -157,7 +160,11 @@ def _try_driver(driver: Driver) -> list[Verdict]:
         return [Verdict((0, 0), ("", "", ""), name, "unknown", 0, reason)]
     verdicts = []
     for told in found["devices"]:
-        tried, failed = _trial("opencl", driver.library, *map(str, told["number"]))
+        words = "opencl", driver.library, *map(str, told["number"])
+        tried, failed = _trial(*words, "16")
+        if failed and "with 16 lanes" in failed:
+            # Some compilers fail at vectors so wide, and at no others.
+            tried, failed = _trial(*words, "8")
         verdicts.append(Verdict.read(told | _outcome(tried, failed)))
     return verdicts
 
@@ -195,7 +202,7 @@ def _in_process(words: Sequence[str], start) -> tuple[dict[str, Any], str | None
         if code is None:
             return said, f"no end after {limit:g} seconds {said['stage']}"
         how = _signal(-code) if code < 0 else f"exit code {code}"
-        last = "".join(f"; it said: {line}" for line in _lines(errors)[-1:])
+        last = "".join(f", and said: {line}" for line in _lines(errors)[-1:])
         return said, f"its process ended ({how}) {said['stage']}{last[:_MOST]}"
 
 

@@ -60,8 +60,8 @@ class NormActivation:
         s, dshortcut = self.activation.settings, io.dxs[1] if len(io.dxs) > 1 else None
         return [
             backend.normalize_activate_backward(
-                io.x, io.y, io.dy, io.dx, dshortcut, io.g.get("gamma"),
-                io.g.get("beta"), self.norm.seen(io), s["function"], s["slope"],
+                io.x, io.y, io.dy, io.dx, dshortcut, *self.norm.learned(backend, io),
+                self.norm.seen(io), s["function"], s["slope"],
             )
         ]  # fmt: skip
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from engine.backends.base import Array
+from engine.backends.base import Array, Backend
 from engine.backends.norm import Norm
 from engine.errors import InputError
 from engine.initializers import ONES, ZEROS, Fan
 from engine.layers.base import Bound, Layer, Parameter, Shape, Stage
-from engine.settings import Setting, flag, number
+from engine.settings import Setting, number
+
+
+def _affine(value: Any) -> bool | str:
+    """Whether γ and β are learned, or which of them."""
+    if isinstance(value, bool) or value in ("gamma", "beta"):
+        return value
+    raise ValueError(f"expected true, false, gamma or beta, received {value!r}")
 
 
 class BatchNorm(Layer):
@@ -28,13 +36,14 @@ class BatchNorm(Layer):
 
     Parameters, each (C,): gamma (1 at first), beta (0) are learned; running_mean (0),
     running_variance (1) are not. `affine: false` has neither γ nor β (S3's variant,
-    with `epsilon: 0`).
+    with `epsilon: 0`); with `affine: gamma` only γ is learned and β stays 0, with
+    `affine: beta` only β and γ stays 1 (Keras's center=False, scale=False).
     Source: S4 Algorithm 1; S2 Eqs. 16-19 (its α is γ); S3 5.3.
     """
 
     kind = "batch_norm"
     table = {
-        "affine": Setting(flag, True),
+        "affine": Setting(_affine, True),
         "momentum": Setting(number(0.0, 1.0), 0.1),
         "epsilon": Setting(number(0.0, 1.0), 1e-5),
     }
@@ -42,9 +51,10 @@ class BatchNorm(Layer):
     def build(self) -> Shape:
         shape, fan = self.in_shape[:1], Fan(1, 1, 1)
         if self.settings["affine"]:
+            learned = self.settings["affine"]
             self.parameters = [
-                Parameter("gamma", shape, ONES, fan),
-                Parameter("beta", shape, ZEROS, fan, is_bias=True),
+                Parameter("gamma", shape, ONES, fan, learned != "beta"),
+                Parameter("beta", shape, ZEROS, fan, learned != "gamma", is_bias=True),
             ]
         self.parameters += [
             Parameter("running_mean", shape, ZEROS, fan, learned=False),
@@ -77,11 +87,23 @@ class BatchNorm(Layer):
         return [backend.moments(io.x, mean, variance)], self.seen(io)
 
     def backward(self, backend, io: Bound) -> list[Stage]:
-        dgamma, dbeta = io.g.get("gamma"), io.g.get("beta")
+        dgamma, dbeta = self.learned(backend, io)
         if io.dx is None and dgamma is None:
             return []
         by = self.seen(io)
         return [backend.normalize_backward(io.x, io.dy, io.dx, dgamma, dbeta, by)]
+
+    def learned(
+        self, backend: Backend, io: Bound
+    ) -> tuple[Array, Array] | tuple[None, None]:
+        """Return where dγ and dβ go: None if neither is learned."""
+        if not io.g:
+            return None, None
+        gamma, beta = (
+            io.g[name] if name in io.g else backend.flat(self.in_shape[0])
+            for name in ("gamma", "beta")
+        )
+        return gamma, beta
 
     def seen(self, io: Bound) -> Norm:
         """Return what forward normalised by in training."""

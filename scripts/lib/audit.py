@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.lib import duplicates, likeness
+from scripts.lib import duplicates, likeness, turned_matches
 from scripts.lib.sides import Rows, Side, read_rows, sides_of
 from scripts.lib.splits import load_folds
 
@@ -52,6 +52,10 @@ def audit(
             "hash_distance": likeness.HASH_DISTANCE,
             **duplicates.measure_thresholds(rows, looks),
             "pairs": duplicates.list_pairs(rows, looks, sides, closest),
+            # Only where they are a fault: where all may leak they are among many.
+            "turned": []
+            if protocol["leaks"]
+            else turned_matches.list_turned(rows, sides),
         },
         "scored": [
             {

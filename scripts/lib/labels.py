@@ -1,21 +1,21 @@
-"""Labels of drawings: the grammar of the file names, and the `labels.csv` kind.
+"""Labels of drawings: the grammar of the file names, and what all kinds share.
+
+`labels.csv` is read by `labels_csv`.
 
 Source: S0 section 2.1; EXPERIMENTS "File names", "A second label source".
 """
 
 from __future__ import annotations
 
-import csv
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-# Pictures that are not read, but not passed over in silence either.
-OTHER_SUFFIXES = (".bmp", ".gif", ".heic", ".jfif", ".tif", ".tiff", ".webp")
+from scripts.lib import image_files
+from scripts.lib.image_files import DOCUMENTS, IMAGE_SUFFIXES, OTHER_SUFFIXES
+
 AGE_COLUMNS = ("age_years", "age_months")
 # A factor's value where the source leaves it empty.
 UNKNOWN = "unknown"
@@ -25,7 +25,7 @@ REJECTED_LIMIT = 0.05
 
 _SUBJECTS = {"m": "man", "w": "woman", "s": "self"}
 _AUTHORS = {"m": "boy", "f": "girl"}
-_ENDING = r"\.(?:jpe?g|png)"
+_ENDING = rf"(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})"
 # The name, or the name again and again.
 _NAME = re.compile(
     r"(?P<name>(?P<category>nu|p[1-7])-(?P<number>[0-9]{1,4})(?P<subject>[mws])"
@@ -35,7 +35,7 @@ _NAME = re.compile(
 # What stands before and behind a name: endings, "Copy of ", " (2)", " - Copy", "_copy".
 _BEFORE = re.compile(r"^(?:copy of\s+)+")
 _BEHIND = re.compile(rf"(?:{_ENDING}|\([0-9]+\)|[\s_-]*copy)$")
-_HIDDEN = "a hidden file, as programs leave them: no drawing"
+HIDDEN = "a hidden file, as programs leave them: no drawing"
 
 
 class LabelError(ValueError):
@@ -49,12 +49,13 @@ class Labels:
     rows: one dict per drawing, sorted by `sample`: sample, file, child, the factors,
     age_years (whole years), age_months. rejected: dicts file, kind, reason, where kind
     is "rejected" (cannot be read) or "excluded" (no drawing, or left out by the data
-    set's config).
+    set's config). notes: what was read otherwise than it is written; no fault.
     """
 
     factors: tuple[str, ...]
     rows: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def reject(self, file: str, reason: str, kind: str = "rejected") -> None:
         """Put a file on the list of those that are not used."""
@@ -106,8 +107,8 @@ def from_names(files: Iterable[str]) -> Labels:
     labels = Labels(("age_category", "who_drew", "who_is_drawn"))
     taken: dict[str, str] = {}
     for file in sorted(files):
-        if _is_hidden(file):
-            labels.reject(file, _HIDDEN, "excluded")
+        if image_files.is_hidden(file):
+            labels.reject(file, HIDDEN, "excluded")
             continue
         try:
             row = parse_name(PurePosixPath(file).name)
@@ -123,56 +124,27 @@ def from_names(files: Iterable[str]) -> Labels:
     return labels
 
 
-def from_csv(
-    folder: Path, files: Sequence[str], config: Mapping[str, Any], where: str
-) -> Labels:
-    """Return the labels of a folder with a `labels.csv`.
+def list_leftovers(labels: Labels, walked: image_files.Found) -> None:
+    """Put on the list what lies in the folder and is no picture that can be read.
 
-    Columns: `file` (relative to the folder or to the folder above), the child's (config
-    `columns: {child: NAME}`; else `child` or `participant`) and the factors' (config
-    `factors`; `columns: {FACTOR: NAME}` where the file calls one otherwise),
-    `age_months`. config may `keep` ({column: value}), `require` (columns
-    that may not be empty) and `exclude` ({file's stem: reason}); what they leave out is
-    listed as excluded. Two files that differ only in their ending would be one sample:
-    the first that is listed is taken, the other rejected.
-
-    Raises: LabelError for a missing file or column, or a file listed twice.
+    One that lies beside a drawing of the same name is that drawing in another form.
     """
-    path = folder / "labels.csv"
-    columns, table = _read_table(path, where)
-    named = config.get("columns", {})
-    child = named.get("child") or next(
-        (name for name in ("child", "participant") if name in columns), "child"
-    )
-    called = {name: factor for factor, name in named.items() if factor != "child"}
-    _need_columns(columns, list(called), path)
-    columns = [called.get(name, name) for name in columns]
-    factors = tuple(f for f in config["factors"] if f not in AGE_COLUMNS)
-    asked = (*config.get("keep", ()), *config.get("require", ()))
-    _need_columns(columns, ("file", child, "age_months", *factors, *asked), path)
-    labels, present, seen = Labels(factors), set(files), set()
-    taken: dict[str, str] = {}
-    for number, row in enumerate(table, 1):
-        record = {called.get(name, name): value for name, value in row.items()}
-        file = _relative(record["file"] or "", folder, present)
-        file = file or f"labels.csv, row {number}"
-        if file in seen:
-            raise LabelError(f"{path}: {file!r} is listed twice; leave one row")
-        seen.add(file)
-        if broken := _broken(record):
-            labels.reject(file, broken)
-        elif left_out := _left_out(record, file, config):
-            labels.reject(file, left_out, "excluded")
-        elif file not in present:
-            labels.reject(file, "listed in labels.csv, but there is no such image")
+    mentioned = {row["file"] for row in labels.rows}
+    beside = {str(PurePosixPath(file).with_suffix("")) for file in mentioned}
+    mentioned |= {entry["file"] for entry in labels.rejected}
+    for file in walked.files:
+        suffix = image_files.suffix_of(file)
+        if suffix not in OTHER_SUFFIXES or file in mentioned:
+            continue
+        if image_files.is_hidden(file):
+            labels.reject(file, HIDDEN, "excluded")
+        elif str(PurePosixPath(file).with_suffix("")) in beside:
+            labels.reject(file, "beside a picture of the same name", "excluded")
         else:
-            _take(labels, record, file, child, taken)
-    for file in sorted(present - seen):
-        hidden = _is_hidden(file)
-        reason = _HIDDEN if hidden else "not listed in labels.csv"
-        labels.reject(file, reason, "excluded" if hidden else "rejected")
-    labels.rows.sort(key=lambda row: row["sample"])
-    return labels
+            kind = "excluded" if suffix in DOCUMENTS else "rejected"
+            labels.reject(file, OTHER_SUFFIXES[suffix], kind)
+    for name, reason in sorted(walked.passed_over.items()):
+        labels.reject(name, reason, "excluded")
 
 
 def check(labels: Labels, where: str) -> None:
@@ -197,106 +169,3 @@ def check(labels: Labels, where: str) -> None:
             f"{where}: {len(rejected)} of {total} drawings were rejected, expected at "
             f"most {REJECTED_LIMIT:.0%}; correct or remove them; the first: {listed}"
         )
-
-
-def _is_hidden(file: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(file).parts)
-
-
-def _read_table(path: Path, where: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the column names and the rows."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns, rows = list(reader.fieldnames or ()), list(reader)
-    except FileNotFoundError:
-        raise LabelError(
-            f"{where}: expected the file {path}, which is not there"
-        ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LabelError(f"{path}: expected a CSV file in UTF-8: {error}") from None
-    if not rows:
-        raise LabelError(
-            f"{path}: expected column names and one row per drawing, received none"
-        )
-    return columns, rows
-
-
-def _need_columns(columns: list[str], needed: Sequence[str], path: Path) -> None:
-    needed = list(dict.fromkeys(needed))
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise LabelError(
-            f"{path}: expected the columns {', '.join(needed)}; missing: "
-            f"{', '.join(missing)}; there are: {', '.join(columns)}"
-        )
-    twice = [name for name in needed if columns.count(name) > 1]
-    if twice:
-        raise LabelError(f"{path}: columns given more than once: {', '.join(twice)}")
-
-
-def _broken(record: Mapping[Any, Any]) -> str | None:
-    """Return what is wrong with a row's form, or None."""
-    if None in record:
-        return "more fields than columns; put texts with commas in quotes"
-    if None in record.values():
-        return "fewer fields than columns"
-    return None if record["file"].strip() else "the row names no file"
-
-
-def _relative(file: str, folder: Path, present: set[str]) -> str:
-    """Return a listed path relative to the folder; it may begin with its name."""
-    if file in present:  # though it has blanks at its ends, or a backslash
-        return file
-    path = PurePosixPath(file.strip().replace("\\", "/"))
-    if str(path) not in present and path.parts[:1] == (folder.absolute().name,):
-        path = PurePosixPath(*path.parts[1:])
-    return str(path) if path.parts else ""
-
-
-def _left_out(record: Mapping[str, str], file: str, config: Mapping) -> str | None:
-    """Return why the data set's config leaves a drawing out, or None."""
-    for column, value in config.get("keep", {}).items():
-        if record[column].strip() != value:
-            return f"{column} is {record[column]!r}, kept is {value!r}"
-    for column in config.get("require", ()):
-        if not record[column].strip():
-            return f"no {column}"
-    return config.get("exclude", {}).get(PurePosixPath(file).stem)
-
-
-def _take(
-    labels: Labels,
-    record: Mapping[str, str],
-    file: str,
-    child_column: str,
-    taken: dict[str, str],
-) -> None:
-    """Add the row of a record, or reject it with the reason; taken: sample -> file."""
-    text = record["age_months"].strip()
-    try:
-        months = float(text)
-    except ValueError:
-        months = math.nan
-    if not math.isfinite(months) or months != int(months) or not 0 < months <= 1200:
-        labels.reject(file, f"age_months: expected whole months, received {text!r}")
-        return
-    child = record[child_column].strip()
-    if not child:
-        labels.reject(file, f"no {child_column}: the child must be known")
-        return
-    sample = str(PurePosixPath(file).with_suffix(""))
-    if sample in taken:
-        labels.reject(file, f"names the same drawing as {taken[sample]}")
-        return
-    taken[sample] = file
-    labels.rows.append(
-        {
-            "sample": sample,
-            "file": file,
-            "child": child,
-            **{f: record[f].strip() or UNKNOWN for f in labels.factors},
-            "age_years": int(months) // 12,
-            "age_months": int(months),
-        }
-    )

@@ -89,9 +89,7 @@ def looks_of(images: np.ndarray, mean: np.ndarray) -> Looks:
     common = _standing_out(_smooth(mean[None]))[0]
     rows, columns = _waves(h), _waves(w)
     for part in blocks(n, 8 * h * w):  # float64, and some copies of it
-        stood = _standing_out(_smooth(images[part].astype(np.float64)))
-        stood -= (stood @ common)[:, None] * common
-        pixels[part] = _unit(stood)
+        pixels[part] = _apart_from(images[part], common)
         found = np.einsum(
             "ah,nhw,bw->nab", rows, images[part] - mean, columns, optimize=True
         ).reshape(-1, HASH_BITS)
@@ -100,6 +98,22 @@ def looks_of(images: np.ndarray, mean: np.ndarray) -> Looks:
         above = found > np.median(found, axis=1, keepdims=True)
         signs[part] = np.where(above, 1, -1)
     return Looks(pixels, signs)
+
+
+def vectors_of(images: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return `looks_of(images, mean).pixels` alone, of pictures of any numbers."""
+    vectors = np.empty((len(images), images[0].size), np.float32)
+    common = _standing_out(_smooth(mean[None]))[0]
+    for part in blocks(len(images), 8 * images[0].size):
+        vectors[part] = _apart_from(images[part], common)
+    return vectors
+
+
+def _apart_from(images: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """Return float64 (n, h·w), of length 1: without what they have in common."""
+    stood = _standing_out(_smooth(images.astype(np.float64)))
+    stood -= (stood @ common)[:, None] * common
+    return _unit(stood)
 
 
 def blocks(n: int, each: int) -> Iterator[slice]:

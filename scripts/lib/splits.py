@@ -379,9 +379,10 @@ def _check_parts(folds: Sequence[Fold], what: str) -> None:
     for j, fold in enumerate(folds):
         for part in PARTS:
             if not getattr(fold, part):
+                lever = "Take fewer folds" if part == "test" else "Change `validation`"
                 raise SplitError(
                     f"too few to split ({what}): fold {j} has nothing for {part}. "
-                    "Take fewer folds, or more drawings"
+                    f"{lever}, or record more drawings"
                 )
 
 
@@ -401,6 +402,18 @@ def _codes(values: Sequence[str]) -> np.ndarray:
     return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
 
 
+def _lever(most: int, name: str) -> str:
+    """Return what makes fewer parts; most: how many there may be; name: which parts.
+
+    Test parts are as many as folds, at least 2; of 1 / `validation` parts of what is
+    not tested one is for validation.
+    """
+    if name == "test":
+        few = "No number of folds fits so few: "
+        return f"Take at most {most} `folds`, or " if most > 2 else few
+    return f"Raise `validation` to {1 / most:.2f}, or " if most > 1 else ""
+
+
 def _deal_groups(
     codes: np.ndarray, groups: np.ndarray, parts: int, seed: int, name: str
 ) -> np.ndarray:
@@ -413,13 +426,13 @@ def _deal_groups(
     if count < parts:
         raise SplitError(
             f"expected at least as many groups (children) as parts, received {count} "
-            f"for {parts} parts ({name}). Take fewer folds, or more children"
+            f"for {parts} parts ({name}). {_lever(count, name)}record more children"
         )
     most = max(Counter(codes.tolist()).values())
     if most < parts:
         raise SplitError(
             f"too few to stratify: {parts} parts ({name}), and no class has more than "
-            f"{most} drawings. Take fewer folds, or stratify by a coarser factor"
+            f"{most} drawings. {_lever(most, name)}stratify by a coarser factor"
         )
     # The dealer takes groups by how uneven their classes are, ties in the groups'
     # order: shuffled by our own generator, so that it needs no seed of its own.
@@ -432,4 +445,19 @@ def _deal_groups(
         warnings.simplefilter("ignore", UserWarning)
         for part, (_, taken) in enumerate(dealer.split(codes, codes, rank[groups])):
             dealt[taken] = part
+    _fill_empty(dealt, groups, parts)
     return dealt
+
+
+def _fill_empty(dealt: np.ndarray, groups: np.ndarray, parts: int) -> None:
+    """Give each part that got no group the smallest one of the part that has most.
+
+    The dealer may leave a part empty though there are as many groups as parts.
+    """
+    for part in range(parts):
+        if (dealt == part).any():
+            continue
+        owned = [np.unique(groups[dealt == p]) for p in range(parts)]
+        largest = max(owned, key=len)
+        sizes = [int((groups == group).sum()) for group in largest]
+        dealt[groups == largest[int(np.argmin(sizes))]] = part

@@ -8,7 +8,9 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,13 @@ from scripts.lib.files import sha256_of
 class Study:
     """All lookups of the rules. Make one with `load_study`."""
 
-    def __init__(self, configs: Configs, base: Path, data_dir: Path | None = None):
+    def __init__(
+        self,
+        configs: Configs,
+        base: Path,
+        data_dir: Path | None = None,
+        used: Collection[str] = (),
+    ):
         self.configs, self.base, self.data_dir = configs, base, data_dir
         settings = configs.settings
         self.scale: str = settings["scale"]
@@ -40,6 +48,7 @@ class Study:
                 data_dir=data_dir,
                 dataset=_asked(settings["dataset"], experiment, configs),
                 download=settings["download"],
+                used=used,
             )
             for name, experiment in self.experiments.items()
             if experiment["kind"] in ("training", "ladder")
@@ -51,6 +60,15 @@ class Study:
         self.downloaded = {c.dataset for c in self.choices.values() if c.downloaded}
         self.local = [name for name, folder in self.folders.items() if folder]
         self.trained = [n for n in self.experiments if self.runs_of(n)]
+
+    def check_folders(self) -> None:
+        """Refuse data sets in data_dir without the files by which they are read.
+
+        Raises: DatasetError, OSError.
+        """
+        for choice in set(self.choices.values()):
+            if choice.folder and not choice.downloaded:
+                datasets.check_folder(self.datasets[choice.dataset], choice.folder)
 
     @property
     def whole(self) -> list[str]:
@@ -334,22 +352,44 @@ def _asked(dataset: str, experiment: Mapping[str, Any], configs: Configs) -> str
     return dataset if photos == (experiment["kind"] == "ladder") else "auto"
 
 
+def _check_places(base: Path, work: Path) -> None:
+    """Refuse paths that Python or Snakemake would take for others.
+
+    Raises: ConfigError.
+    """
+    if os.pathsep in str(base):  # the jobs find the project by PYTHONPATH
+        raise ConfigError(
+            f"{base}: expected the project in a folder without {os.pathsep!r} in its "
+            "path, which Python takes for the end of a folder; rename or move it"
+        )
+    # Else it looks for its locks in, and removes those of, other folders as well.
+    if re.search(r"\{.*\}", str(work), re.DOTALL):
+        raise ConfigError(
+            f"{work}: expected a folder to work in without {{…}} in its path, which "
+            "Snakemake takes for any name; rename it, or work in another: "
+            "snakemake --directory DIR"
+        )
+
+
 def load_study(
     base: Path,
     settings: Mapping[str, Any],
     *,
     given: Iterable[str] = (),
     here: Path | None = None,
+    used: Collection[str] = (),
 ) -> Study:
     """Return the study that config/ and the command line's settings describe.
 
     base: the project's folder; settings: config/config.yaml with what the command line
     replaced; given: the keys that it replaced; here: the folder that a relative
-    data_dir is seen from, by default the current one.
+    data_dir is seen from, by default the current one; used: the data sets that results
+    were made of before.
     Raises: ConfigError, DatasetError; before any job.
     """
+    _check_places(base, Path.cwd())
     configs = load_configs(base, settings, given)
-    return Study(configs, base, datasets.data_dir_of(configs.settings, here))
+    return Study(configs, base, datasets.data_dir_of(configs.settings, here), used)
 
 
 def json_text(value: Any) -> str:

@@ -1,8 +1,8 @@
 """Every optimiser and schedule against PyTorch's, which steps in float64.
 
-How far rounding alone may lead from there is measured: PyTorch takes the same steps with
-noise of that size. Adam, for one, divides by √v + ε, so that where a weight's first
-gradient is near 0 the noise of it counts a hundredfold.
+How far rounding alone may lead from there is measured: PyTorch takes the same steps
+with noise of that size. Adam, for one, divides by √v + ε, so that where a weight's
+first gradient is near 0 the noise of it counts a hundredfold.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def their_network() -> torch.nn.Module:
 def their_steps(case: str, schedule: str, noise: float, seed: int = 0) -> list:
     """Return PyTorch's parameters after the steps.
 
-    noise: its standard deviation in each gradient, relative to the largest of its array,
-    and in each parameter, relative to itself.
+    noise: its standard deviation in each gradient, relative to the largest of its
+    array, and in each parameter, relative to itself.
     """
     setting, kind, settings = CASES[case]
     network = their_network()

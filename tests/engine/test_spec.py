@@ -163,6 +163,14 @@ def test_a_spec_is_not_changed_by_building_it():
 
 # --- bad ones -------------------------------------------------------------------------
 
+
+def ends(loss: Any, *layers: Any) -> dict[str, Any]:
+    return spec(DENSE, *layers, loss=loss)
+
+
+SOFTMAX, SIGMOID = {"activation": "softmax"}, {"activation": "sigmoid"}
+CLASSES, BITS = "softmax_cross_entropy", "binary_cross_entropy"
+
 BAD = {
     # the whole
     "nothing": (None, "model: expected keys input, layers, loss, received None"),
@@ -282,7 +290,7 @@ BAD = {
     ),
     "norm-affine": (
         spec({"batch_norm": {"affine": 1}}),
-        r"batch_norm1\): affine: expected true or false, received 1",
+        r"batch_norm1\): affine: expected true, false, gamma or beta, received 1",
     ),
     "norm-number": (
         spec({"batch_norm": 0.9}),
@@ -394,6 +402,23 @@ BAD = {
         r"layers\[0\] conv \(conv1\): with the loss softmax_cross_entropy the last "
         r"layer must give \(classes,\), received \(2, 6, 4\); end with a dense",
     ),
+    "softmax-twice": (
+        ends(CLASSES, SOFTMAX),
+        r"layers\[1\] activation \(activation1\): expected logits before the loss "
+        "softmax_cross_entropy, which applies its own softmax, received a softmax: the "
+        "loss could never come near 0. Leave this layer out, or choose another loss",
+    ),
+    "sigmoid-twice": (ends(BITS, SIGMOID), "applies its own sigmoid, received a sigm"),
+    "sigmoid-then-softmax": (ends(CLASSES, SIGMOID), "softmax, received a sigmoid"),
+    "softmax-then-sigmoid": (ends(BITS, SOFTMAX), "sigmoid, received a softmax"),
+    "softmax-and-dropout": (
+        ends(CLASSES, SOFTMAX, {"dropout": 0.5}, "flatten", {"activation": "identity"}),
+        r"layers\[1\] activation .* expected logits",
+    ),
+    "softmax-by-name": (
+        ends({CLASSES: {"reduction": "sum"}}, SOFTMAX | {"name": "p"}),
+        r"activation \(p\): expected logits",
+    ),
     "loss-unknown": (spec(DENSE, loss="mean_squared_eror"), r"'mean_squared_error'\?"),
     "loss-none": (spec(DENSE, loss=None), "loss: expected the name of a loss"),
     "loss-two": (spec(DENSE, loss={"a": 1, "b": 2}), "loss: expected the name of a"),
@@ -413,3 +438,18 @@ def test_bad_spec(name):
     given, text = BAD[name]
     with pytest.raises(engine.SpecError, match=text):
         engine.Network.from_spec(given, device="reference")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ends("squared_error", SOFTMAX),
+        ends("mean_squared_error", SIGMOID),
+        ends(CLASSES, SIGMOID, DENSE),
+        ends(CLASSES, {"activation": "bipolar_sigmoid"}),
+        ends(BITS, {"activation": "tanh"}),
+        spec("flatten", loss=BITS),
+    ],
+)
+def test_what_is_applied_once_is_built(given):
+    read_spec(given)

@@ -4,6 +4,7 @@ import csv
 import json
 from types import SimpleNamespace
 
+import cv2
 import jsonschema
 import numpy as np
 import pytest
@@ -13,11 +14,18 @@ from scripts.audit import make_audit
 from scripts.audit_table import COLUMNS, make_table
 from scripts.augment import make_copies
 from scripts.figures import make_duplicates
-from scripts.lib import duplicates, likeness, pair_sheet
+from scripts.lib import (
+    duplicates,
+    embedded,
+    likeness,
+    pair_sheet,
+    person,
+    turned_matches,
+)
 from scripts.lib.audit import AuditError
 from scripts.lib.files import read_json, write_json, write_npz
 from scripts.lib.schema import read_yaml
-from scripts.lib.sides import read_rows, sides_of
+from scripts.lib.sides import Rows, Side, read_rows, sides_of
 from scripts.lib.splits import SplitError, load_folds
 from tests.conftest import ROOT
 from tests.scripts.conftest import CONFIG
@@ -293,3 +301,94 @@ def test_one_drawing_by_each_child_leaves_out_a_list():
     found = pair_sheet.closest_pairs(images, ["a", "b", "c"])
     assert [len(pairs) for _, pairs in found] == [3, 3]
     assert all(heading.startswith("By different") for heading, _ in found)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """24 generated drawings, whole sheets."""
+    made = embedded.make_drawings(drawings=24, children=24, seed=3)
+    pages = [np.frombuffer(person.encode(drawing), np.uint8) for drawing in made]
+    return [cv2.imdecode(page, cv2.IMREAD_GRAYSCALE) for page in pages]
+
+
+TWINS = {
+    "turned by 90°": lambda page: cv2.rotate(page, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    "turned by 180°": lambda page: cv2.rotate(page, cv2.ROTATE_180),
+    "turned by 270°": lambda page: cv2.rotate(page, cv2.ROTATE_90_CLOCKWISE),
+    "mirrored": lambda page: page[:, ::-1],
+    "mirrored, turned by 90°": lambda page: cv2.transpose(page),
+    "mirrored, turned by 180°": lambda page: page[::-1],
+    "mirrored, turned by 270°": lambda page: cv2.transpose(page)[::-1, ::-1],
+    "cropped by up to 5 %": lambda page: _cut(page, 0.05),
+    "cropped by up to 10 %": lambda page: _cut(page, 0.1),
+    "turned by 180°, cropped by up to 5 %": lambda page: _cut(page[::-1, ::-1], 0.05),
+}
+
+
+def _cut(page, portion):
+    y, x = (round(portion * size) for size in page.shape)
+    return page[y:-y, x:-x]
+
+
+def test_twins_are_found_turned_and_cropped(figures):
+    """Of eight drawings each by one child, a twin by another, on the other side."""
+    images = [_shrunk(page) for page in figures[:20]]
+    for view, change in TWINS.items():
+        pages = [np.ascontiguousarray(change(page)) for page in figures[:8]]
+        twins = [_saved_again(page) for page in pages]
+        found = turned_matches.list_turned(*_two_sides(images, twins))
+        pairs = {(pair["scored"], pair["seen"]) for pair in found}
+        assert pairs <= {(f"twin{i}", str(i)) for i in range(8)}, view
+        # One is so symmetric that it is alike unturned, and found so.
+        assert len(pairs) >= 7, view
+        # What makes the twin of the drawing makes the drawing of the twin backwards.
+        assert {pair["view"].split("turned")[0] for pair in found} == {
+            view.split("turned")[0]
+        }
+
+
+def test_other_drawings_are_not_alike_however_they_are_turned(figures):
+    images = [_shrunk(page) for page in figures]
+    assert turned_matches.list_turned(*_two_sides(images[:16], images[16:])) == []
+
+
+def _shrunk(page):
+    return cv2.resize(page, (36, 58), interpolation=cv2.INTER_AREA)
+
+
+def _saved_again(page):
+    data = cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    return _shrunk(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+
+
+def _two_sides(seen, scored):
+    n, m = len(seen), len(scored)
+    names = [*map(str, range(n)), *(f"twin{i}" for i in range(m))]
+    numbers = np.arange(n + m)
+    rows = Rows(
+        names, names, names, 0 * numbers, np.array([*seen, *scored]), *[numbers] * 3
+    )
+    return rows, [Side(0, "test", numbers[n:], numbers < n)]
+
+
+def test_a_turned_twin_is_a_warning_with_its_names(small, tmp_path, capsys):
+    folds, names = _apart(small, tmp_path / "folds.json")
+    with np.load(small.images) as file:
+        images, ids = file["images"].copy(), file["ids"]
+    images[8] = images[5][::-1, ::-1]
+    write_npz(tmp_path / "images.npz", images=images, ids=ids)
+    recipe, augmented = CONFIG / "augmentations/ignet.yaml", tmp_path / "ignet.npz"
+    make_copies(tmp_path / "images.npz", small.labels, recipe, "smoke", 0, augmented)
+    given = {"augmented": augmented, "folds": folds, "unit": "drawing"}
+    found = _audit(small, tmp_path / "a.json", "by-child", **given)
+    pair = found["near_duplicates"]["turned"][0]
+    assert (pair["scored"], pair["seen"]) == (names[8], names[5])
+    told = f"{names[8]} and {names[5]} (correlation 1.00, turned by 180°)"
+    assert told in capsys.readouterr().err
+    source = tmp_path / "source.json"
+    write_json(source, {"dataset": "stirling", "title": "T", "status": "local"})
+    make_table([tmp_path / "a.json"], [source], "smoke", tmp_path / "leak_audit")
+    told = f"{names[8]} and {names[5]} (turned by 180°)"
+    assert told in (tmp_path / "leak_audit.md").read_text("utf-8")
+    found = _audit(small, tmp_path / "b.json", "by-child", **given, leaks=True)
+    assert found["near_duplicates"]["turned"] == []

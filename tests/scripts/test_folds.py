@@ -11,7 +11,7 @@ import yaml
 from scripts.folds import make_folds
 from scripts.images import make_images
 from scripts.labels import make_labels
-from scripts.lib import splits
+from scripts.lib import part_sizes, splits
 from scripts.lib.files import write_npz
 from scripts.lib.splits import Fold, SplitError
 from tests.conftest import ROOT
@@ -119,6 +119,71 @@ def test_a_seed_is_one_dealing_and_another_seed_another(by_child):
 def test_an_impossible_dealing_is_refused(changed, text):
     with pytest.raises(SplitError, match=text):
         splits.split_groups(IDS, CLASSES, CHILDREN, **{**DEALT, **changed})
+
+
+@pytest.mark.parametrize(
+    "children, folds, told",
+    [
+        (1, 3, "record more children"),
+        (2, 3, "No number of folds fits so few: record more children"),
+        (3, 5, "Take at most 3 `folds`, or record more children"),
+        (3, 3, "Raise `validation` to 0.50, or record more children"),
+        (5, 3, "Raise `validation` to 0.33, or record more children"),
+    ],
+)
+def test_too_few_children_name_what_would_help(children, folds, told):
+    groups = [f"c{i % children}" for i in range(30)]
+    ids = [f"d{i}" for i in range(30)]
+    asked = {"folds": folds, "validation": 0.2, "seed": 0}
+    with pytest.raises(SplitError, match=told):
+        splits.split_groups(ids, ["a"] * 30, groups, **asked)
+
+
+def test_the_value_that_is_advised_is_enough():
+    groups = [f"c{i % 5}" for i in range(30)]
+    asked = {"folds": 3, "validation": 0.33, "seed": 0}
+    assert splits.split_groups([f"d{i}" for i in range(30)], groups, groups, **asked)
+
+
+def test_no_part_stays_empty_where_there_are_as_many_groups_as_parts():
+    """scikit-learn's dealer leaves a part empty in 11 of these 20."""
+    groups = [f"c{i // 3}" for i in range(18)]
+    classes = [str(i // 3 % 5) for i in range(18)]
+    ids = [f"d{i}" for i in range(18)]
+    for seed in range(20):
+        asked = {"folds": 6, "validation": 0.34, "seed": seed}
+        folds = splits.split_groups(ids, classes, groups, **asked)
+        assert sorted(name for fold in folds for name in fold.test) == sorted(ids)
+        splits.check_sides(folds, dict(zip(ids, groups, strict=True)), "child", "f")
+
+
+def test_uneven_parts_are_told_with_their_numbers():
+    groups = ["big"] * 60 + [f"k{i // 2}" for i in range(18)]
+    ids = [f"d{i}" for i in range(78)]
+    asked = part_sizes.asked_sizes(78, 3, 0.2)
+    assert {k: round(v, 1) for k, v in asked.items()} == {
+        "train": 41.6,
+        "validation": 10.4,
+        "test": 26.0,
+    }
+    dealt = splits.split_groups(
+        ids, ["a"] * 78, groups, folds=3, validation=0.2, seed=0
+    )
+    told = part_sizes.tell_uneven(dealt, groups, asked)
+    assert " for train (42 asked), " in told and " for test (26 asked)" in told
+    assert "of 78 drawings in 10 groups 'big' has 60" in told
+
+
+def test_usual_parts_are_not_told():
+    for n, each in ((24, 2), (40, 2), (60, 3)):
+        groups = [f"c{i // each}" for i in range(n)]
+        ids = [f"d{i}" for i in range(n)]
+        for folds in (2, 3, 5):
+            dealt = splits.split_groups(
+                ids, ["a"] * n, groups, folds=folds, validation=0.2, seed=0
+            )
+            asked = part_sizes.asked_sizes(n, folds, 0.2)
+            assert part_sizes.tell_uneven(dealt, groups, asked) is None
 
 
 def test_too_few_rows_are_refused():
@@ -232,7 +297,7 @@ def _labels(small, tmp_path, change):
             lambda s, t: {
                 "protocol": _protocol(t, folds={"smoke": 13, "demo": 3, "paper": 5})
             },
-            "received 12 for 13 parts",
+            r"stirling, protocol mine .*mine\.yaml.* 12 for 13 parts.* at most 12 `fol",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from scripts.labels import make_labels
-from scripts.lib import labels
+from scripts.lib import labels, labels_csv
 from tests.conftest import ROOT
 
 GOOD = {  # name -> (sample, child, age in months, who drew, who is drawn)
@@ -110,7 +110,7 @@ def _from_csv(tmp_path, text, files=("D1.jpg",), config=CONFIG):
     folder = tmp_path / "drawings"
     folder.mkdir()
     (folder / "labels.csv").write_text(text, "utf-8")
-    return labels.from_csv(folder, list(files), config, "Drawings")
+    return labels_csv.from_csv(folder, list(files), config, "Drawings")
 
 
 def test_labels_csv_takes_excludes_and_rejects(tmp_path):
@@ -194,7 +194,7 @@ def test_the_childs_column_may_be_child_or_participant(tmp_path):
     assert _from_csv(tmp_path, text, config=config).rows[0]["child"] == "c9"
     text = "file,participant,child,sex,age_months\nD1.jpg,c9,c7,f,70\n"
     (tmp_path / "drawings/labels.csv").write_text(text)
-    found = labels.from_csv(tmp_path / "drawings", ["D1.jpg"], config, "Drawings")
+    found = labels_csv.from_csv(tmp_path / "drawings", ["D1.jpg"], config, "Drawings")
     assert found.rows[0]["child"] == "c7"
 
 
@@ -213,7 +213,7 @@ def test_if_all_are_excluded_the_error_says_why(tmp_path):
 
 def test_missing_labels_csv_names_the_file(tmp_path):
     with pytest.raises(labels.LabelError, match=r"labels\.csv, which is not there"):
-        labels.from_csv(tmp_path, [], CONFIG, "Drawings")
+        labels_csv.from_csv(tmp_path, [], CONFIG, "Drawings")
 
 
 def test_nothing_is_written_when_the_step_fails(tmp_path):
@@ -231,13 +231,26 @@ def test_pictures_of_other_kinds_are_listed(tmp_path):
     folder.mkdir()
     for i in range(1, 21):
         (folder / f"p1-{i}m-5.0f.jpeg").write_bytes(b"x")
-    (folder / "p1-21m-5.0f.TIF").write_bytes(b"x")
+    (folder / "p1-21m-5.0f.HEIC").write_bytes(b"x")
+    (folder / "p1-20m-5.0f.heic").write_bytes(b"x")  # beside its JPEG
+    (folder / "letter.pdf").write_bytes(b"x")
     config = ROOT / "config/datasets/stirling.yaml"
     out, rejected = tmp_path / "labels.csv", tmp_path / "rejected.csv"
     make_labels(config, folder, out, rejected)
     assert len(out.read_text("utf-8").splitlines()) == 1 + 20
-    row = "p1-21m-5.0f.TIF,rejected,expected .jpg or .jpeg or .png"
-    assert rejected.read_text("utf-8").splitlines()[1:] == [row]
+    listed = csv.DictReader(rejected.read_text("utf-8").splitlines())
+    kinds = {row["file"]: (row["kind"], row["reason"]) for row in listed}
+    assert kinds == {
+        "p1-20m-5.0f.heic": ("excluded", "beside a picture of the same name"),
+        "p1-21m-5.0f.HEIC": (
+            "rejected",
+            "HEIC, as phones take photos, is not read; save it as JPEG or PNG",
+        ),
+        "letter.pdf": (
+            "excluded",
+            "PDF is not read; save each page of it that is a drawing as JPEG or PNG",
+        ),
+    }
 
 
 def test_the_real_drawings(real_data_dir, tmp_path):

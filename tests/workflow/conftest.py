@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +116,17 @@ def copy_project(to: Path) -> Path:
             to.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, to / part)
     return to
+
+
+def write_drawings(folder: Path, number: int = 12, ending: str = ".png") -> None:
+    """Write drawings of two each of some children, and their labels.csv."""
+    folder.mkdir(parents=True)
+    lines = ["file,child,age_months,hand"]
+    for i in range(number):
+        name = f"a{i:02d}{ending}"
+        cv2.imwrite(str(folder / name), np.full((60, 40), 255 - i, np.uint8))
+        lines.append(f"{name},child{i // 2},{60 + i},{'left' if i % 3 else 'right'}")
+    (folder / "labels.csv").write_text("\n".join([*lines, ""]))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, paths, and the environment of the jobs.
 # No rules here, and no logic beyond looking things up.
+import getpass
 import json
 import os
 import sys
@@ -10,11 +11,20 @@ sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
 
+from engine import cache
 from scripts.lib import datasets, described, ladder, packages, provenance
 from scripts.lib import questions, showing
 from scripts.lib.convolutions import asked as convolutions
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
+
+try:
+    getpass.getuser()
+except (KeyError, OSError):  # a container that runs as a user whom it does not know
+    os.environ.update(LOGNAME=str(os.getuid()))
+
+# Where the home folder cannot be written, the jobs' caches get another here.
+cache.folder()
 
 # Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the
 # user stands and whether the virtual environment is activated or not. Without the last
@@ -31,6 +41,8 @@ os.environ.update(
     IGNETLAB_CONFIG=str(BASE / "config"),
 )
 
+# The data sets that results were made of before.
+USED = [path.parent.name for path in Path("results/data").glob("*/source.json")]
 try:
     # A relative data_dir is seen from where the user stands. With --directory Snakemake
     # has left that place before this line; the shell's PWD remembers it.
@@ -40,13 +52,17 @@ try:
         config,
         given=workflow.config_settings.overwrite_config,
         here=Path(stands or Path.cwd()),
+        used=USED,
     )
-except ValueError as error:
+    STUDY.check_folders()
+except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 # No params of the rules: no result depends on them, so another choice reruns nothing.
 os.environ.update(
     IGNETLAB_TUNE="1" if STUDY.tune else "0",
     IGNETLAB_SHARE_GPU="1" if STUDY.share_gpu else "0",
+    # No number in calls that run no job: --unlock, --summary, --report, ...
+    IGNETLAB_CORES=str(workflow.resource_settings.cores),
 )
 # Without --cache Snakemake would say of each such rule, at every start, that it can be
 # cached.
@@ -95,6 +111,14 @@ def megabytes(number):
     return lambda wildcards, attempt: number * attempt
 
 
+def all_cores(wildcards):
+    """The threads of a rule beside which nothing shall run.
+
+    A function, for a call that runs no job (--unlock, --summary, ...) has no --cores.
+    """
+    return workflow.cores
+
+
 def minutes(smoke, demo, short, paper):
     """The resource `runtime`: the longest job of a rule at each scale, with room."""
     number = dict(smoke=smoke, demo=demo, short=short, paper=paper)[STUDY.scale]
@@ -139,15 +163,30 @@ def names_of(wildcards):
 
 def drawings_of(wildcards):
     """The drawings' files: editing one reruns what reads its pixels."""
-    plain = [name for name in names_of(wildcards) if not set(name) & set("{}")]
-    files = [f"{folder_of(wildcards)}/{name}" for name in plain]
-    return at_hand(wildcards.dataset, files)
+    return named_inputs(wildcards, names_of(wildcards))
 
 
-def braced_of(wildcards):
-    """The same for names that Snakemake would take for wildcards: their content."""
-    braced = [name for name in names_of(wildcards) if set(name) & set("{}")]
-    return STUDY.digest_files(Path(folder_of(wildcards)), braced)
+def unnamed_drawings(wildcards):
+    """The content of those drawings that cannot be named as inputs."""
+    return unnamed_content(wildcards, names_of(wildcards))
+
+
+def named_inputs(wildcards, names):
+    """Those files of a data set that can be named as inputs."""
+    files = [f"{folder_of(wildcards)}/{name}" for name in names]
+    return at_hand(wildcards.dataset, [file for file in files if is_plain(file)])
+
+
+def unnamed_content(wildcards, names):
+    """The content of the others, for the params: a change of it is noticed as well."""
+    folder = folder_of(wildcards)
+    others = [name for name in names if not is_plain(f"{folder}/{name}")]
+    return STUDY.digest_files(Path(folder), others)
+
+
+def is_plain(file):
+    """Whether Snakemake takes a path as it is: {a} were a wildcard, <a> a variable."""
+    return not set(file) & set("{}<>")
 
 
 def data_folder(experiment):
@@ -211,16 +250,23 @@ def augmentation_option(wildcards):
 
 
 def label_sources(wildcards):
-    """What labels depend on beside names: source.json, and labels.csv if there is one."""
-    files = [f"results/data/{wildcards.dataset}/source.json"]
+    """What labels depend on beside names: source.json, and files of the data set."""
+    source = f"results/data/{wildcards.dataset}/source.json"
+    return [source, *named_inputs(wildcards, label_files(wildcards))]
+
+
+def unnamed_label_files(wildcards):
+    """The content of those files that cannot be named as inputs."""
+    return unnamed_content(wildcards, label_files(wildcards))
+
+
+def label_files(wildcards):
+    """The files of a data set that its labels are read from, relative to its folder."""
     kind = STUDY.datasets[wildcards.dataset]["kind"]
     # Of what is in a storage a job finds no names but those of the files that it is given.
     given = STORED and not own_folder(wildcards.dataset)
-    if kind in datasets.CIFAR or given:
-        files += drawings_of(wildcards)
-    if kind == "labels_csv":
-        files += at_hand(wildcards.dataset, [f"{folder_of(wildcards)}/labels.csv"])
-    return files
+    names = list(names_of(wildcards)) if kind in datasets.CIFAR or given else []
+    return [*names, "labels.csv"] if kind == "labels_csv" else names
 
 
 def of_all_folds(name, folds, run=RUN):

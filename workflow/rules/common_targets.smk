@@ -153,6 +153,20 @@ def device_line():
     return f"Device: {choice()[1]}."
 
 
+def opening_lines():
+    """What the user reads at the start of a run."""
+    generated = [n for n, c in STUDY.choices.items() if c.stands_in_for]
+    real = {d for name in generated for d in STUDY.experiments[name]["datasets"]}
+    return [
+        device_line(),
+        *(
+            f"Note: results/data/{name} was made before; this run takes generated data"
+            " in its place, for data_dir is not set."
+            for name in sorted(real & set(USED))
+        ),
+    ]
+
+
 def closing_lines():
     """What the user reads at the end of a run that went well."""
     made = {str(file) for job in workflow.dag.jobs for file in job.output}

@@ -25,7 +25,7 @@ rule time_convolutions:
     wildcard_constraints:
         experiment="|".join(convolutions.experiments_of(STUDY)) or "none-is-chosen",
     # All cores, so that nothing runs beside what is timed; it uses one.
-    threads: workflow.cores
+    threads: all_cores
     resources:
         mem_mb=megabytes(2500),
         runtime=minutes(5, 10, 30, 30),

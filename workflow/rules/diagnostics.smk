@@ -129,7 +129,7 @@ rule freezeconnect:
     log:
         "logs/diagnostics/freezeconnect.log",
     # All cores, so that nothing runs beside what is timed; it uses one.
-    threads: workflow.cores
+    threads: all_cores
     resources:
         **GPU,
         mem_mb=megabytes(1500),  # 900 at `demo`

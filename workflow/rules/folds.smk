@@ -26,4 +26,4 @@ rule folds:
         ' --protocol "$IGNETLAB_CONFIG"/protocols/{wildcards.protocol}.yaml'
         ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
         " {params.augmentation} --scale {params.scale} --seed 0"
-        " --output {output:q} 2> {log:q}"
+        " --output {output:q} 2> >(tee {log:q} >&2)"

@@ -17,7 +17,7 @@ rule images:
     params:
         wildcards=wildcards_of,
         code=code("images"),
-        braced=braced_of,
+        unnamed=unnamed_drawings,
         config=dataset_part("title", "image"),
         folder=raw_of,
     message:

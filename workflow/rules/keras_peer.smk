@@ -30,7 +30,7 @@ if STUDY.beside_keras:
                 "logs/keras_peer/{experiment}/{variant}/{protocol}/seed{seed}.log",
             wildcard_constraints:
                 protocol="|".join(STUDY.protocols_with(folds)),
-            threads: workflow.cores
+            threads: all_cores
             resources:
                 mem_mb=megabytes(3000),
                 runtime=minutes(10, 30, 30, 480),

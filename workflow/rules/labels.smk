@@ -1,7 +1,7 @@
 # Needs:  the drawings' names, or labels.csv
 # Makes:  results/data/DATASET/{labels,rejected}.csv
 
-LABEL_RULES = ("columns", "keep", "require", "exclude")
+LABEL_RULES = ("columns", "keep", "require", "exclude", "similar_names")
 
 
 rule labels:
@@ -18,10 +18,11 @@ rule labels:
         config=dataset_part("title", "kind", "factors", *LABEL_RULES),
         folder=raw_of,
         names=lambda wc: STUDY.digest(names_of(wc)),
+        unnamed=unnamed_label_files,
     message:
         "read the labels of {wildcards.dataset}"
     shell:
         "python -m scripts.labels"
         ' --dataset "$IGNETLAB_CONFIG"/datasets/{wildcards.dataset}.yaml'
         " --folder {params.folder:q}"
-        " --labels {output.labels:q} --rejected {output.rejected:q} 2> {log:q}"
+        " --labels {output.labels:q} --rejected {output.rejected:q} 2> >(tee {log:q} >&2)"

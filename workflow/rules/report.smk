@@ -51,8 +51,9 @@ if not STORED:  # Snakemake's report is written of files on a disk
             "logs/report/report.log",
         params:
             captions=STUDY.captions_digest,
-            settings=STUDY.command_line,
-            snakefile=workflow.main_snakefile,
+            # Functions, for a path with {a} in it were one with a wildcard.
+            settings=lambda wc: STUDY.command_line,
+            snakefile=lambda wc: workflow.main_snakefile,
         message:
             "write the report"
         shell:

@@ -29,7 +29,7 @@ from engine.backends.opencl import (
 )
 from engine.backends.opencl.functions import FUNCTIONS
 from engine.backends.opencl.fused import FusedPasses
-from engine.backends.opencl.program import Programs
+from engine.backends.opencl.program import Kernel, Programs
 from engine.backends.opencl.transfer import Rows, Source, Transfer
 from engine.backends.opencl.tuning import Tuning
 from engine.errors import device_errors
@@ -208,9 +208,7 @@ class OpenCL(FusedPasses, Backend):
 
     # --- stages -----------------------------------------------------------------
 
-    def launch(
-        self, kernel: cl.Kernel, items: int, *arguments
-    ) -> Callable[[], cl.Event]:
+    def launch(self, kernel: Kernel, items: int, *arguments) -> Callable[[], cl.Event]:
         """Return the stage that runs `items` work-items of a kernel, arguments bound.
 
         Arrays are passed as their buffers; OpenCL keeps no reference to them, so the
@@ -220,7 +218,7 @@ class OpenCL(FusedPasses, Backend):
         queue, size = self.queue, (items,)
 
         def run(_held=arguments) -> cl.Event:
-            return cl.enqueue_nd_range_kernel(queue, kernel, size, (1,))
+            return cl.enqueue_nd_range_kernel(queue, kernel.built, size, (1,))
 
         return run
 
@@ -278,7 +276,7 @@ class OpenCL(FusedPasses, Backend):
     def softmax_backward(self, y, dy, dx):
         return softmax.backward(self, y, dy, dx)
 
-    def _elementwise(self, name: str, function: str = "identity") -> cl.Kernel:
+    def _elementwise(self, name: str, function: str = "identity") -> Kernel:
         files = "functions", "philox", "elementwise"
         return self.programs.kernel(files, name, FUNCTION=FUNCTIONS.index(function))
 
@@ -361,7 +359,7 @@ class OpenCL(FusedPasses, Backend):
 
     def loss(self, kind, z, t, dz, losses, scale):
         outputs = z.features
-        kernel = self.programs.step_kernel(kind, outputs, t.features)
+        kernel = self.programs.kernel(("loss",), kind, K=outputs, TARGETS=t.features)
         each = 1.0 if kind == "squared_error" else 1.0 / outputs
         # Without a gradient to write, softmax still needs no second array:
         # `wanted` is 0.

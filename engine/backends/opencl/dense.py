@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyopencl as cl
 
 from engine.backends.base import Stage
 from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
+    from engine.backends.opencl.program import Kernel
 
 _ITEMS = 32  # that are enough for the cores of a processor
 _GROUP = 4  # tiles at least, for one turned panel
@@ -77,9 +77,7 @@ def _pairs(x: BatchArray) -> int:
     return -(-x.blocks // 2)
 
 
-def _kernel(
-    backend: OpenCL, name: str, w: FlatArray, f: Function = IDENTITY
-) -> cl.Kernel:
+def _kernel(backend: OpenCL, name: str, w: FlatArray, f: Function = IDENTITY) -> Kernel:
     outputs, features = w.shape
     tall = _tall(backend, outputs)
     return backend.programs.kernel(

@@ -30,7 +30,8 @@ _FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64")
 _THREADS = "POCL_MAX_PTHREAD_COUNT", "CL_CONFIG_CPU_TBB_NUM_WORKERS"
 # Intel's says that a core has 256 KB near; Winograd's tiles want what an L2 holds.
 _NEAR = {"CL_CONFIG_CPU_FORCE_LOCAL_MEM_SIZE": "1MB"}
-# The beginnings of the names of settings on which a driver's health may depend.
+# The beginnings of the names of settings on which a driver's health, and what it
+# compiles, may depend.
 _SETTINGS = ("POCL_", "CL_CONFIG_", "OCL_ICD_", "CUDA_VISIBLE_", "ROCR_", "GPU_")
 
 
@@ -61,16 +62,20 @@ class Driver:
         """Return what tells this driver, as it is now and is set now, from another."""
         file = self.file if self.library else None
         status = file.stat() if file and file.is_file() else None
-        settings = sorted(
-            (key, value)
-            for key, value in os.environ.items()
-            if key.startswith(_SETTINGS) and key not in (*_THREADS, "OCL_ICD_VENDORS")
-        )
         return [
             str(file or self.library),
             status and [status.st_size, status.st_mtime_ns],
-            settings,
+            settings(),
         ]
+
+
+def settings() -> list[tuple[str, str]]:
+    """Return the environment's settings on which what drivers make may depend."""
+    return sorted(
+        (key, value)
+        for key, value in os.environ.items()
+        if key.startswith(_SETTINGS) and key not in (*_THREADS, "OCL_ICD_VENDORS")
+    )
 
 
 def find() -> list[Driver]:

@@ -35,7 +35,7 @@ class Guard:
         self, backend: OpenCL, gradients: FlatArray, size: int, losses: BatchArray
     ):
         self._backend, self._arrays = backend, (gradients, size, losses)
-        self._free: list[tuple[Callable[[], cl.Event], Rows]] = []
+        self._free = [self._new()]  # at once: its kernel is wanted
 
     def __call__(self) -> Callable[[], np.ndarray]:
         """Run; return what gives the losses (n, 1), the first NaN at a fault."""
@@ -66,7 +66,7 @@ def _launch(
 ) -> tuple:
     """Return the kernel, its number of work-items, and its arguments."""
     return (
-        backend.programs.step_kernel("guard"),
+        backend.programs.kernel(("loss",), "guard"),
         max(-(-size // _CHUNK), 1),
         *(gradients, losses, backend.fault, rows),
         *(np.uint64(size), np.uint32(losses.blocks)),

@@ -12,9 +12,8 @@ from engine.backends.norm import Norm
 from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
-    import pyopencl as cl
-
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
+    from engine.backends.opencl.program import Kernel
 
 
 # Vectors that a work-item of the kernels over blocks has at least.
@@ -124,7 +123,7 @@ def _cut(
         "SHORTCUT": int(shortcut is not None), "STREAMED": int(backend.streams(x)),
     }  # fmt: skip
 
-    def kernel(name: str) -> cl.Kernel:
+    def kernel(name: str) -> Kernel:
         return backend.programs.kernel(_FILES, name, **definitions)
 
     return channels, x.blocks * -(-channels // each), kernel

@@ -10,9 +10,8 @@ from engine.backends.base import Stage
 from engine.backends.geometry import PadGeometry
 
 if TYPE_CHECKING:
-    import pyopencl as cl
-
     from engine.backends.opencl.backend import BatchArray, OpenCL
+    from engine.backends.opencl.program import Kernel
 
 _MODES = ("constant", "edge", "reflect")
 
@@ -30,7 +29,7 @@ def backward(backend: OpenCL, dy: BatchArray, dx: BatchArray, g: PadGeometry) ->
     return backend.launch(_kernel(backend, "pad_backward", g), items, dy, dx)
 
 
-def _kernel(backend: OpenCL, name: str, g: PadGeometry) -> cl.Kernel:
+def _kernel(backend: OpenCL, name: str, g: PadGeometry) -> Kernel:
     return backend.programs.kernel(
         ("pad",), name, H=g.height, W=g.width, OH=g.out_height, OW=g.out_width,
         PT=g.top, PL=g.left, MODE=_MODES.index(g.mode),

@@ -11,9 +11,8 @@ from engine.backends.geometry import PoolGeometry
 from engine.backends.opencl.functions import IDENTITY, Function
 
 if TYPE_CHECKING:
-    import pyopencl as cl
-
     from engine.backends.opencl.backend import BatchArray, FlatArray, OpenCL
+    from engine.backends.opencl.program import Kernel
 
 
 # Places of a map that make a work-item worth while.
@@ -104,7 +103,7 @@ def _kernel(
     width: int,
     f: Function = IDENTITY,
     **more: int,
-) -> tuple[cl.Kernel, int]:
+) -> tuple[Kernel, int]:
     """Return the kernel that writes maps of that size, and its number of work-items."""
     rows = min(-(-_WORK // width), height)
     kernel = backend.programs.kernel(

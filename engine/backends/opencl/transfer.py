@@ -18,6 +18,7 @@ from engine.backends.base import Drawn
 
 if TYPE_CHECKING:
     from engine.backends.opencl.backend import BatchArray, OpenCL
+    from engine.backends.opencl.program import Kernel
 
 _CHUNK = 256
 
@@ -87,8 +88,10 @@ class _Draw:
         self.numbers = cl.fsvm_empty(backend.context, rows, np.int32)
         self.targets = cl.fsvm_empty(backend.context, rows, np.float32)
         self.numbers[:], self.targets[:] = -1, 0.0
-        self.kernel = backend.programs.step_kernel("draw_blocks")
-        self.kernel.set_args(
+        # Compiled now, as it is about to run: a kernel that waits for that would keep
+        # the source alive.
+        self.kernel = backend.programs.kernel(("transfer",), "draw_blocks")
+        self.kernel.built.set_args(
             source.device, cl.SVM(self.numbers), cl.SVM(self.targets), x.buffer,
             (x if t is None else t).buffer, np.uint32(x.features),
             np.uint32(0 if t is None else t.blocks),
@@ -107,14 +110,16 @@ class Transfer:
 
     def __init__(self, backend: OpenCL, array: BatchArray, rows: Rows):
         self._rows, self._queue = rows, backend.queue
-        self._free: list[tuple[cl.Kernel, Rows]] = []
+        self._free: list[tuple[Kernel, Rows]] = []
         self._draws: list[_Draw] = []
         self._backend, self._array = backend, array
         self._n, self._shape = array.n, (array.n, *array.shape)
         self._items = (array.blocks * -(-array.features // _CHUNK),)
         self._features = np.uint32(array.features)
-        self._to_blocks = backend.programs.step_kernel("to_blocks")
+        self._to_blocks = backend.programs.kernel(("transfer",), "to_blocks")
         self._to_blocks.set_args(rows.device, array.buffer, self._features)
+        # Wanted soon, if not of this array: to be compiled with what runs first.
+        self._to_rows = backend.programs.kernel(("transfer",), "to_rows")
 
     def put(self, values: np.ndarray | Drawn) -> None:
         """Copy (n, *shape) numbers of the host into the array."""
@@ -168,15 +173,15 @@ class Transfer:
 
         return read
 
-    def _way_back(self) -> tuple[cl.Kernel, Rows]:
+    def _way_back(self) -> tuple[Kernel, Rows]:
         """Return rows that no `getting` uses, and the kernel bound to them."""
         rows = Rows(self._backend, *self._rows.host.shape)
-        kernel = self._backend.programs.step_kernel("to_rows")
+        kernel = self._backend.programs.kernel(("transfer",), "to_rows")
         kernel.set_args(self._array.buffer, rows.device, self._features)
         return kernel, rows
 
-    def _run(self, kernel: cl.Kernel) -> cl.Event:
-        return cl.enqueue_nd_range_kernel(self._queue, kernel, self._items, (1,))
+    def _run(self, kernel: Kernel) -> cl.Event:
+        return cl.enqueue_nd_range_kernel(self._queue, kernel.built, self._items, (1,))
 
 
 def shares_memory(device: cl.Device) -> bool:

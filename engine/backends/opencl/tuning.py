@@ -7,7 +7,6 @@ whose sums run in the same order.
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 import pyopencl as cl
 
 from engine import cache
+from engine.backends.opencl import texts
 from engine.exchange.atomic import atomic_write
 from engine.health import processor
 
@@ -68,15 +68,9 @@ class Tuning:
     def _identity(self) -> str:
         """Return what the measurements depend on."""
         device = self._device
-        kernels = importlib.resources.files("engine.backends.opencl") / "kernels"
-        texts = sorted(
-            (file.name, file.read_text())
-            for file in kernels.iterdir()
-            if file.name.endswith(".cl")
-        )
         names = (device.name, device.version, device.driver_version)
         units = device.max_compute_units
-        return json.dumps([*names, processor.signature(), units, texts])
+        return json.dumps([*names, processor.signature(), units, texts.every()])
 
     def _read(self) -> dict[str, Shape]:
         try:

@@ -2,7 +2,9 @@
 
 export: every layer, in evaluation: the batch axis is open, weights are float32.
 load: 2-D images and vectors; the operators of `operators.OPERATORS`, and constants that
-are computed in the file (`constants`). What comes back is a network like any other.
+are computed in the file (`constants`) or kept beside it (`beside`). What comes back is
+a network like any other. Images are (C, H, W) on both sides, also where the file has
+the channels last and transposes them (`order`).
 """
 
 from __future__ import annotations
@@ -38,10 +40,13 @@ def load(
 ) -> Network:
     """Return the network of an ONNX file, trainable, with the file's weights.
 
+    path: the file; weights that it keeps in other files are read from its own folder,
+    under plain names, and from nowhere else.
     loss: as in a spec; None: the one `export` wrote, else squared_error.
-    Raises: FileNotFoundError; CheckpointError for a file that is truncated, foreign, or
-    keeps weights in other files; SpecError for operators, attributes and shapes that no
-    layer can do, naming the nodes; PackageError without the package `onnx`.
+    Raises: FileNotFoundError; CheckpointError for a file that is truncated or foreign,
+    or whose weights are missing, too short or somewhere else; SpecError for operators,
+    attributes and shapes that no layer can do, naming the nodes, and for a softmax or
+    sigmoid at the end that the loss has in it; PackageError without the package `onnx`.
     """
     _need_package(path)
     from engine.exchange.onnx import reader

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from engine.exchange.onnx.builder import Builder, Value
+from engine.exchange.onnx.builder import Builder
 from engine.exchange.onnx.graph import Node, axis_of
+from engine.exchange.onnx.order import Value, places, taken_back
 
 Operator = Callable[[Builder, Node], Value]
 
@@ -17,7 +20,7 @@ def add(builder: Builder, node: Node) -> Value:
     names, constants = _operands(builder, node)
     values = [builder.values[name] for name in names]
     if len(values) > 1:
-        y, tensor = builder.add(node, "add", {}, *values), None
+        y, tensor = _joined(builder, node, "add", values), None
     else:
         y, tensor = values[0], names[0]
     for constant in constants:
@@ -40,7 +43,7 @@ def multiply(builder: Builder, node: Node) -> Value:
     shapes = [value.shape for value in values]
     if len({len(shape) for shape in shapes}) > 1:  # ONNX would match the last axes
         raise node.fail(f"expected values of one rank, received {shapes}")
-    return builder.add(node, "multiply", {}, *values)
+    return _joined(builder, node, "multiply", values)
 
 
 def divide(builder: Builder, node: Node) -> Value:
@@ -49,6 +52,30 @@ def divide(builder: Builder, node: Node) -> Value:
     if not constant.all():
         raise node.fail("divides by 0")
     return _scaled(builder, node, builder.values[name], 1.0 / constant)
+
+
+def _joined(builder: Builder, node: Node, kind: str, values: list[Value]) -> Value:
+    """Return the sum or product of values, which stand in one order.
+
+    Of a product one may be a number for each channel.
+    """
+    if all(x.order is None for x in values):
+        return builder.add(node, kind, {}, *values)
+    first = max(values, key=lambda x: math.prod(x.shape))
+    per = math.prod(builder.out_shape(first.layer)[1:])
+    for x in values:
+        wanted = places(first) // (1 if x.shape == first.shape else per)
+        fits = len(x.shape) == wanted.ndim and all(
+            size in (1, full) for size, full in zip(x.shape, wanted.shape, strict=True)
+        )
+        if not fits or (places(x) != wanted).any():
+            raise node.fail(
+                f"expected values of one shape and order, received the shapes "
+                f"{[('batch', *x.shape) for x in values]} after a Transpose; no layer "
+                "moves numbers from one axis to another"
+            )
+    y = builder.add(node, kind, {}, *map(builder.whole, values))
+    return Value(y.layer, first.shape, first.order)
 
 
 def _one_and_constant(
@@ -89,7 +116,7 @@ def _biased(
     gives x, if it has none and nobody else takes its output, the tensor; anything else
     makes a `scale` layer of weight 1.
     """
-    per, bias = _per(node, x, constant)
+    per, bias = _per(builder, node, x, constant)
     step = builder.sole(tensor) if tensor else None
     if step is not None and step.kind in ("conv", "dense", "scale"):
         own = step.settings.get("per", "channel")
@@ -100,14 +127,19 @@ def _biased(
             return x
     settings = {"per": per, "weight": "fixed", "bias": _learned(per)}
     parameters = {"weight": np.ones_like(bias), "bias": bias}
-    return builder.add(node, "scale", settings, x, parameters=parameters)
+    return _scale(builder, node, settings, x, parameters)
 
 
 def _scaled(builder: Builder, node: Node, x: Value, constant: np.ndarray) -> Value:
     """Return x · constant, a `scale` layer."""
-    per, weight = _per(node, x, constant)
+    per, weight = _per(builder, node, x, constant)
     settings = {"per": per, "weight": _learned(per), "bias": "none"}
-    return builder.add(node, "scale", settings, x, parameters={"weight": weight})
+    return _scale(builder, node, settings, x, {"weight": weight})
+
+
+def _scale(builder: Builder, node: Node, settings: Any, x: Value, parameters) -> Value:
+    add = builder.add if x.order is None else builder.each
+    return add(node, "scale", settings, x, parameters=parameters)
 
 
 def _learned(per: str) -> str:
@@ -115,8 +147,12 @@ def _learned(per: str) -> str:
     return "fixed" if per == "all" else "learned"
 
 
-def _per(node: Node, x: Value, constant: np.ndarray) -> tuple[str, np.ndarray]:
+def _per(
+    builder: Builder, node: Node, x: Value, constant: np.ndarray
+) -> tuple[str, np.ndarray]:
     """Return (channel, element or all; the constant's numbers in that shape).
+
+    As the layer that gives x has its channels, where x stands in another order.
 
     Raises: SpecError if it differs between samples, or is larger than x.
     """
@@ -133,6 +169,12 @@ def _per(node: Node, x: Value, constant: np.ndarray) -> tuple[str, np.ndarray]:
         )
     if whole.size == 1:
         return "all", whole[0]
+    if x.order is not None:
+        every = np.broadcast_to(whole[0], x.shape).reshape(-1)
+        every = taken_back(x, every).reshape(builder.out_shape(x.layer))
+        first = every.reshape(len(every), -1)[:, :1]
+        alike = (every.reshape(len(every), -1) == first).all()
+        return ("channel", first[:, 0]) if alike else ("element", every)
     if whole.size == x.shape[0] == shape[0]:
         return "channel", whole[0]
     return "element", np.broadcast_to(whole[0], x.shape)

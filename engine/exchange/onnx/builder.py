@@ -13,19 +13,14 @@ from onnx import NodeProto
 
 from engine.exchange.onnx.constants import Folder
 from engine.exchange.onnx.graph import Graph, Input, Node
+from engine.exchange.onnx.order import (
+    IMAGE_LAST,
+    Value,
+    is_image_last,
+    numbered,
+    placed,
+)
 from engine.layers import LAYERS, Layer, Shape
-
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor of the graph: a layer's output (-1: the input), read as (n, *shape).
-
-    What only reshapes changes `shape` alone; where a layer minds how its input is
-    shaped, the builder puts a layer `flatten` or `reshape` before it.
-    """
-
-    layer: int
-    shape: Shape
 
 
 @dataclass
@@ -47,10 +42,10 @@ class Builder:
 
     def __init__(self, graph: Graph, source: Input, constants: Folder):
         self.graph, self.input, self.constants = graph, source, constants
-        self.values = {source.name: Value(-1, source.shape)}
+        self.values = {source.name: source_value(source)}
         self._steps: list[Step] = []
         self._names = {"input"}
-        self._shaped: dict[Value, int] = {}
+        self._shaped: dict[tuple[int, Shape], int] = {}
         self._first: dict[int, str] = {}  # the tensor that a layer's output first was
 
     # --- what a node takes and gives -----------------------------------------------
@@ -129,13 +124,24 @@ class Builder:
             value.layer if kind == "dense" else self._shape(node, value)
             for value in inputs
         ]
-        shapes = [self._out_shape(i) for i in sources]
+        shapes = [self.out_shape(i) for i in sources]
         layer = LAYERS[kind](
             self._name(name or node.name, kind), settings, shapes, f"{node} as {kind}"
         )
         numbers = _shaped(layer, parameters or {})
         self._steps.append(Step(kind, settings, sources, layer, numbers))
         return Value(len(self._steps) - 1, layer.out_shape)
+
+    def each(
+        self, node: Node, kind: str, settings: Any, x: Value, **more: Any
+    ) -> Value:
+        """Add a layer that takes each number by itself, in whatever order they are."""
+        y = self.add(node, kind, settings, self.whole(x), **more)
+        return Value(y.layer, x.shape, x.order)
+
+    def whole(self, x: Value) -> Value:
+        """Return the output that a tensor is of, as its layer gives it."""
+        return Value(x.layer, self.out_shape(x.layer))
 
     def sole(self, tensor: str) -> Step | None:
         """Return the layer whose output is the tensor, if it is taken only once.
@@ -145,7 +151,9 @@ class Builder:
         value = self.values[tensor]
         if self._first.get(value.layer) != tensor or self.graph.uses[tensor] != 1:
             return None
-        if value.layer < 0 or value.shape != self._out_shape(value.layer):
+        if value.layer < 0 or value.order is not None:
+            return None
+        if value.shape != self.out_shape(value.layer):
             return None
         return self._steps[value.layer]
 
@@ -158,21 +166,33 @@ class Builder:
         step.layer = LAYERS[kind](old.name, settings, old.in_shapes, old.place)
         step.parameters = _shaped(step.layer, parameters)
 
-    def _out_shape(self, layer: int) -> Shape:
+    def out_shape(self, layer: int) -> Shape:
+        """Return the shape of a layer's output (-1: of the input)."""
         return self._steps[layer].layer.out_shape if layer >= 0 else self.input.shape
 
     def _shape(self, node: Node, value: Value) -> int:
-        """Return the layer that gives `value` in its shape."""
-        if value.shape == self._out_shape(value.layer):
+        """Return the layer that gives `value` in its shape.
+
+        Raises: SpecError where that would have to move numbers.
+        """
+        shape = self.out_shape(value.layer)
+        if value.order is not None:
+            raise node.fail(
+                f"expected the numbers of {('batch', *value.shape)} in the order of "
+                f"{('batch', *shape)}, as a layer gives them; a Transpose or Concat "
+                "before has moved them, and no layer moves numbers from one axis to "
+                "another"
+            )
+        if value.shape == shape:
             return value.layer
-        if value not in self._shaped:
+        key = value.layer, value.shape
+        if key not in self._shaped:
             flat = len(value.shape) == 1
             kind = "flatten" if flat else "reshape"
             settings = {} if flat else {"shape": list(value.shape)}
-            source = Value(value.layer, self._out_shape(value.layer))
-            y = self.add(node, kind, settings, source, name=kind)
-            self._shaped[value] = y.layer
-        return self._shaped[value]
+            y = self.add(node, kind, settings, self.whole(value), name=kind)
+            self._shaped[key] = y.layer
+        return self._shaped[key]
 
     def _name(self, wanted: str, kind: str) -> str:
         """Return a new name of letters, digits, _ and - that begins with a letter."""
@@ -193,6 +213,9 @@ class Builder:
         proto = NodeProto(name="output", op_type="graph", input=[self.graph.output])
         node = Node(proto, opset=1)
         value = self.value(node)
+        last = value.order is not None or self.input.last
+        if last and is_image_last(value, self.out_shape(value.layer)):
+            value = self.whole(value)  # given as (C, H, W), as the input is taken
         last = self._shape(node, value)
         if last < 0:
             last = self.add(node, "activation", "identity", value).layer
@@ -221,6 +244,13 @@ class Builder:
                 self._steps[i].layer.name if i >= 0 else "input" for i in step.sources
             ]
         return entry
+
+
+def source_value(source: Input) -> Value:
+    """Return the graph's input, of the network's."""
+    if not source.last:
+        return Value(-1, source.shape)
+    return placed(-1, numbered(source.shape).transpose(IMAGE_LAST))
 
 
 def _shaped(

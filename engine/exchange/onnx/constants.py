@@ -15,14 +15,12 @@ from onnx import ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from engine.errors import CheckpointError, SpecError
+from engine.exchange.onnx.beside import MOST_NUMBERS
 from engine.exchange.onnx.graph import Node
 
 # Stands for the size of the batch, which a network does not know, in shapes that the
 # file asks for. It may be moved about but not computed with.
 BATCH = -(2**40) - 1
-
-# All folded numbers of a file together: a few bytes can ask for terabytes.
-MOST_NUMBERS = 2**30
 
 Size = Callable[[Node, Sequence[np.ndarray]], int]
 

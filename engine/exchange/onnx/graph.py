@@ -1,7 +1,7 @@
 """Reading an ONNX file: what of its graph the output needs, as plain Python.
 
 Nothing here knows the engine's layers. A file is a stranger's: its bytes are checked by
-onnx's own checker, and no other file is ever opened on its behalf.
+onnx's own checker, and no other file is opened on its behalf but those of `beside`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from engine.errors import CheckpointError, SpecError
+from engine.exchange.onnx.beside import Beside, is_external
 from engine.exchange.onnx.writer import LOSS
 
 _MOST_BYTES = 2**31 - 1
@@ -97,12 +98,14 @@ class Graph:
 class Input:
     """A graph's one input beside its constants.
 
-    shape: without the batch, whose size is None if it is open.
+    shape: without the batch, whose size is None if it is open; (C, H, W) of images.
+    last: whether the graph has the channels last, (H, W, C).
     """
 
     name: str
     shape: tuple[int, ...]
     batch: int | None
+    last: bool = False
 
 
 def read(path: Path) -> Graph:
@@ -119,9 +122,12 @@ def read(path: Path) -> Graph:
             f"{', '.join(outputs) or 'none'}"
         )
     nodes, uses = _needed([Node(n, opset) for n in graph.node], outputs[0])
+    beside = Beside(path)
     for node in nodes:
         for name, attribute in node.attributes.items():
-            _refuse_external(attribute.t, f"{node}: {name}")
+            if is_external(attribute.t):
+                tensor = _inlined(beside, attribute.t, f"{node}: {name}")
+                attribute.t.CopyFrom(tensor)
     held = {text(tensor.name): tensor for tensor in graph.initializer}
     sparse = uses.keys() & {text(t.values.name) for t in graph.sparse_initializer}
     if sparse:
@@ -132,9 +138,10 @@ def read(path: Path) -> Graph:
         proto=proto,
         nodes=nodes,
         constants={
-            name: to_array(tensor, f"the constant {name!r}")
+            name: to_array(_inlined(beside, tensor, where), where)
             for name, tensor in held.items()
             if name in uses
+            for where in [f"the constant {name!r}"]
         },
         output=outputs[0],
         uses=uses,
@@ -149,6 +156,7 @@ def check(graph: Graph) -> None:
     for value in graph.proto.graph.output:
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.shape.SetInParent()
+    _leave_external(graph.proto.graph)
     try:
         onnx.checker.check_model(graph.proto)
     except (onnx.checker.ValidationError, ValueError) as error:
@@ -180,7 +188,38 @@ def find_input(graph: Graph) -> Input:
             f"{dims}; fix them, e.g. by onnx.tools.update_model_dims"
         )
     batch = dims[0] if isinstance(dims[0], int) else None
-    return Input(name, tuple(dims[1:]), batch)
+    shape = tuple(dims[1:])
+    if len(shape) == 3 and _channels_last(graph, name, shape):
+        return Input(name, (shape[2], *shape[:2]), batch, last=True)
+    return Input(name, shape, batch)
+
+
+# Operators that leave the axes as they are.
+_KEEPING = frozenset(
+    ("Add", "Cast", "Clip", "Div", "Identity", "Mul", "Pad", "Sub", "Relu")
+)
+
+
+def _channels_last(graph: Graph, name: str, shape: tuple[int, ...]) -> bool:
+    """Return whether images come as (H, W, C): the graph first makes (C, H, W) of them.
+
+    By a Transpose or, of one channel, by a Reshape.
+    """
+    known, first = {name}, [1, *shape[:2]]
+    for node in graph.nodes:
+        if not known.intersection(node.inputs):
+            continue
+        if node.kind == "Transpose":
+            perm = node.attributes.get("perm", AttributeProto())
+            if list(perm.ints) == [0, 3, 1, 2]:
+                return True
+        elif node.kind == "Reshape" and shape[2] == 1:
+            target = graph.constants.get(node.inputs[-1])
+            if target is not None and target.reshape(-1)[1:].tolist() == first:
+                return True
+        elif node.kind in _KEEPING:
+            known.update(node.outputs)
+    return False
 
 
 def axis_of(node: Node, axis: int, rank: int) -> int:
@@ -221,25 +260,44 @@ def _needed(nodes: list[Node], output: str) -> tuple[list[Node], Counter]:
 def to_array(tensor: TensorProto, where: str) -> np.ndarray:
     """Return the numbers of a tensor.
 
-    Raises: CheckpointError for other kinds of content, and for what another file holds.
+    Raises: CheckpointError for other kinds of content.
     """
-    _refuse_external(tensor, where)
-    if tensor.data_type not in _NUMBERS:
-        kind = _type(tensor.data_type)
-        raise CheckpointError(f"{where}: expected numbers, received {kind}")
+    _check_type(tensor, where)
     try:
         return numpy_helper.to_array(tensor)
     except (ValueError, TypeError, OverflowError) as error:
         raise CheckpointError(f"{where}: its numbers cannot be read: {error}") from None
 
 
-def _refuse_external(tensor: TensorProto, where: str) -> None:
-    """Raise CheckpointError if another file holds the numbers: it might be any file."""
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise CheckpointError(
-            f"{where} is kept in another file, which is not read; save the model as "
-            "one file: onnx.save(onnx.load(path), path, save_as_external_data=False)"
-        )
+def _inlined(beside: Beside, tensor: TensorProto, where: str) -> TensorProto:
+    """Return the tensor with its numbers in it.  Raises: CheckpointError."""
+    if not is_external(tensor):
+        return tensor
+    _check_type(tensor, where)
+    return beside.inlined(tensor, where)
+
+
+def _check_type(tensor: TensorProto, where: str) -> None:
+    if tensor.data_type not in _NUMBERS:
+        kind = _type(tensor.data_type)
+        raise CheckpointError(f"{where}: expected numbers, received {kind}")
+
+
+def _leave_external(graph: onnx.GraphProto) -> None:
+    """Make inputs of the constants that other files hold.
+
+    onnx's checker would look for those files; they are read already, where they are
+    wanted, and may be more than the 2 GiB that it takes.
+    """
+    known = {value.name for value in graph.input}
+    for i in reversed(range(len(graph.initializer))):
+        tensor = graph.initializer[i]
+        if is_external(tensor):
+            if tensor.name not in known:
+                value = graph.input.add(name=tensor.name)
+                value.type.tensor_type.elem_type = tensor.data_type
+                value.type.tensor_type.shape.SetInParent()
+            del graph.initializer[i]
 
 
 def text(value: str | bytes) -> str:

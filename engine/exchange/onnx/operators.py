@@ -13,8 +13,10 @@ import numpy as np
 from onnx import TensorProto
 
 from engine.exchange.onnx import arithmetic, shapes, windows
-from engine.exchange.onnx.builder import Builder, Value
+from engine.exchange.onnx.builder import Builder
 from engine.exchange.onnx.graph import Node, axis_of, shortest
+from engine.exchange.onnx.order import Value, places, taken_back
+from engine.layers import Shape
 
 Operator = Callable[[Builder, Node], Value]
 
@@ -51,7 +53,7 @@ def _dense(builder: Builder, node: Node, w: np.ndarray, b: np.ndarray | None) ->
             "expected rows times a constant matrix, received the shapes "
             f"{('batch', *x.shape)} and {w.shape}"
         )
-    units, parameters = w.shape[1], {"weight": w.T}
+    units, parameters = w.shape[1], {"weight": taken_back(x, w).T}
     if b is not None:
         if b.size not in (1, units) or b.size != math.prod(b.shape[-1:]):
             raise node.fail(f"expected {units} biases, received the shape {b.shape}")
@@ -65,7 +67,7 @@ def _activation(function: str) -> Operator:
 
     def activation(builder: Builder, node: Node) -> Value:
         node.take("consumed_inputs")
-        return builder.add(node, "activation", function, builder.value(node))
+        return builder.each(node, "activation", function, builder.value(node))
 
     return activation
 
@@ -73,7 +75,7 @@ def _activation(function: str) -> Operator:
 def _leaky_relu(builder: Builder, node: Node) -> Value:
     node.take("consumed_inputs")
     function = {"leaky_relu": shortest(node.take("alpha", 0.01))}
-    return builder.add(node, "activation", function, builder.value(node))
+    return builder.each(node, "activation", function, builder.value(node))
 
 
 _ALL = {"per": "all", "weight": "fixed", "bias": "none"}
@@ -94,17 +96,26 @@ def _softmax(builder: Builder, node: Node) -> Value:
     x = builder.value(node)
     rank = len(x.shape) + 1
     axis = axis_of(node, node.take("axis", 1 if node.opset < 13 else -1), rank)
-    if axis != 1:
+    if axis == 1 and node.opset < 13:  # over all: in whatever order they are
+        flat = Value(x.layer, (math.prod(x.shape),))
+        y = builder.add(node, "activation", "softmax", flat)
+        return Value(y.layer, x.shape, x.order)
+    if axis == 1 and x.order is None:
+        return builder.add(node, "activation", "softmax", x)
+    shape = builder.out_shape(x.layer)
+    last = axis == rank - 1 or node.opset >= 13
+    if axis == 0 or not last or not _over_channels(x, axis - 1, shape):
         raise node.fail(
             f"axis: only 1, the channels, of the shape {('batch', *x.shape)}, received "
             f"{axis}"
         )
-    if node.opset < 13:
-        y = builder.add(
-            node, "activation", "softmax", Value(x.layer, (math.prod(x.shape),))
-        )
-        return Value(y.layer, x.shape)
-    return builder.add(node, "activation", "softmax", x)
+    return builder.each(node, "activation", "softmax", x)
+
+
+def _over_channels(x: Value, axis: int, shape: Shape) -> bool:
+    """Return whether along an axis of x a layer's output has its channels."""
+    along = np.moveaxis(places(x), axis, 0) % math.prod(shape[1:])
+    return len(along) == shape[0] and bool((along == along[:1]).all())
 
 
 def _batch_normalization(builder: Builder, node: Node) -> Value:
@@ -123,7 +134,12 @@ def _batch_normalization(builder: Builder, node: Node) -> Value:
     parameters = {name: builder.constant(node, i) for i, name in enumerate(names, 1)}
     if any(p.shape != x.shape[:1] for p in parameters.values()):
         raise node.fail(f"expected constants of shape {x.shape[:1]}")
-    return builder.add(node, "batch_norm", settings, x, parameters=parameters)
+    if len(x.shape) != 1:
+        return builder.add(node, "batch_norm", settings, x, parameters=parameters)
+    parameters = {name: taken_back(x, p) for name, p in parameters.items()}
+    flat = Value(x.layer, x.shape)
+    y = builder.add(node, "batch_norm", settings, flat, parameters=parameters)
+    return Value(y.layer, x.shape, x.order)
 
 
 def _lrn(builder: Builder, node: Node) -> Value:
@@ -143,7 +159,7 @@ def _clip(builder: Builder, node: Node) -> Value:
             settings[key] = shortest(bound)
     if not settings:
         return builder.value(node)
-    return builder.add(node, "clip", settings, builder.value(node))
+    return builder.each(node, "clip", settings, builder.value(node))
 
 
 def _dropout(builder: Builder, node: Node) -> Value:
@@ -154,7 +170,7 @@ def _dropout(builder: Builder, node: Node) -> Value:
     if builder.number(node, 2):
         raise node.fail("training_mode: expected a network that is done with training")
     portion = node.take("ratio", 0.5 if ratio is None else ratio)
-    return builder.add(node, "dropout", shortest(portion), builder.value(node))
+    return builder.each(node, "dropout", shortest(portion), builder.value(node))
 
 
 def _cast(builder: Builder, node: Node) -> Value:
@@ -186,7 +202,8 @@ OPERATORS: dict[str, Operator] = {
     "MaxPool": windows.pool("max_pool"),
     "Mul": arithmetic.multiply,
     "Pad": windows.pad,
-    "ReduceMean": windows.reduce_mean,
+    "ReduceMax": windows.reduce("max"),
+    "ReduceMean": windows.reduce("mean"),
     "Relu": _activation("relu"),
     "Reshape": shapes.reshape,
     "Sigmoid": _activation("sigmoid"),

@@ -48,8 +48,11 @@ def _refuse_missing(nodes: Sequence[Node], constants: set[str]) -> None:
             f"{kind} (node{'s' * (len(names) > 1)} {', '.join(names)})"
             for kind, names in missing.items()
         )
+        hint = ""
+        if "LogSoftmax" in missing:
+            hint = " Export the network without its last LogSoftmax: the loss has it."
         raise SpecError(
-            f"operators that the engine does not have: {listed}. It has: "
+            f"operators that the engine does not have: {listed}.{hint} It has: "
             f"{', '.join(OPERATORS)}"
         )
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.exchange.onnx.builder import Builder, Value
+from engine.exchange.onnx.builder import Builder
 from engine.exchange.onnx.constants import BATCH
 from engine.exchange.onnx.graph import Node, axis_of
+from engine.exchange.onnx.order import Value, placed, places
 
 
 def identity(builder: Builder, node: Node) -> Value:
@@ -27,7 +28,7 @@ def flatten(builder: Builder, node: Node) -> Value:
             f"axis {axis} of the shape {('batch', *x.shape)}: the first axis of the "
             "result must be the batch"
         )
-    return Value(x.layer, (math.prod(x.shape),))
+    return Value(x.layer, (math.prod(x.shape),), x.order)
 
 
 def reshape(builder: Builder, node: Node) -> Value:
@@ -48,7 +49,7 @@ def reshape(builder: Builder, node: Node) -> Value:
             f"cannot make the shape {shown} of {('batch', *x.shape)}: the first axis "
             "must stay the batch, and the others must hold the same numbers"
         )
-    return Value(x.layer, shape)
+    return Value(x.layer, shape, x.order)
 
 
 def _of_sample(
@@ -76,7 +77,8 @@ def squeeze(builder: Builder, node: Node) -> Value:
         raise node.fail(
             f"axes: cannot squeeze {sorted(gone)} of the shape {('batch', *x.shape)}"
         )
-    return Value(x.layer, tuple(v for i, v in enumerate(x.shape, 1) if i not in gone))
+    shape = tuple(v for i, v in enumerate(x.shape, 1) if i not in gone)
+    return Value(x.layer, shape, x.order)
 
 
 def unsqueeze(builder: Builder, node: Node) -> Value:
@@ -91,31 +93,43 @@ def unsqueeze(builder: Builder, node: Node) -> Value:
         raise node.fail(f"axes: expected new axes behind the batch, received {[*axes]}")
     old = iter(x.shape)
     shape = tuple(1 if i in new else next(old) for i in range(1, rank))
-    return Value(x.layer, shape)
+    return Value(x.layer, shape, x.order)
 
 
 def transpose(builder: Builder, node: Node) -> Value:
-    """Transpose that only moves axes of size 1."""
+    """Transpose within each sample: only a matter of order."""
     x = builder.value(node)
     whole = (0, *x.shape)
     order = node.take("perm", list(range(len(whole)))[::-1])
-    valid = sorted(order) == list(range(len(whole)))
-    kept = [axis for axis in order if valid and whole[axis] != 1]
-    if not valid or order[0] != 0 or kept != sorted(kept):
+    if sorted(order) != list(range(len(whole))) or order[0] != 0:
         raise node.fail(
-            f"perm {order} of the shape {('batch', *x.shape)}: no layer moves numbers "
-            "from one axis to another"
+            f"perm {order} of the shape {('batch', *x.shape)}: expected each axis "
+            "once, and the batch as the first"
         )
-    return Value(x.layer, tuple(whole[axis] for axis in order[1:]))
+    kept = [axis for axis in order if whole[axis] != 1]
+    if kept == sorted(kept):
+        return Value(x.layer, tuple(whole[axis] for axis in order[1:]), x.order)
+    return placed(x.layer, places(x).transpose([axis - 1 for axis in order[1:]]))
 
 
 def concat(builder: Builder, node: Node) -> Value:
-    """Concat of channels or features -> `concat`."""
+    """Concat of channels or features -> `concat`, wherever the graph has them."""
     xs = [builder.value(node, i) for i in range(len(node.inputs))]
     axis = axis_of(node, node.take("axis", 1), len(xs[0].shape) + 1)
-    if axis != 1:
-        raise node.fail(f"axis: only 1, the channels, can be joined, received {axis}")
-    return builder.add(node, "concat", {}, *xs) if len(xs) > 1 else xs[0]
+    if len(xs) == 1:
+        return xs[0]
+    if axis == 1 and all(x.order is None for x in xs):
+        return builder.add(node, "concat", {}, *xs)
+    others = {x.shape[: axis - 1] + x.shape[axis:] for x in xs}
+    if axis == 0 or len(others) > 1:
+        raise node.fail(
+            f"axis {axis} of the shapes {[('batch', *x.shape) for x in xs]}: expected "
+            "another axis than the batch, and the other ones alike"
+        )
+    y = builder.add(node, "concat", {}, *map(builder.whole, xs))
+    begins = np.cumsum([0, *(math.prod(x.shape) for x in xs)])
+    parts = [places(x) + begin for x, begin in zip(xs, begins, strict=False)]
+    return placed(y.layer, np.concatenate(parts, axis - 1))
 
 
 def shape(builder: Builder, node: Node) -> np.ndarray:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
-from engine.exchange.onnx.builder import Builder, Value
+import numpy as np
+
+from engine.exchange.onnx.builder import Builder
 from engine.exchange.onnx.graph import Node, axis_of, shortest
+from engine.exchange.onnx.order import Value, axes_of, numbered, placed, places
+from engine.layers import Shape
 
 
 def conv(builder: Builder, node: Node) -> Value:
@@ -70,26 +75,72 @@ def global_max_pool(builder: Builder, node: Node) -> Value:
     return builder.add(node, "max_pool", {"size": _brief(sizes)}, x)
 
 
-def reduce_mean(builder: Builder, node: Node) -> Value:
-    """ReduceMean over height and width -> `global_average_pool`."""
-    x, _ = _image(builder, node)
-    axes = node.take("axes", builder.integers(node, 1))
-    keep = node.take("keepdims", 1)
-    node.take("noop_with_empty_axes")
-    if axes is None or sorted(axis_of(node, a, 4) for a in axes) != [2, 3]:
-        raise node.fail(f"axes: only the mean over height and width, received {axes}")
-    y = builder.add(node, "global_average_pool", {}, x)
-    return Value(y.layer, (x.shape[0], 1, 1)) if keep else y
+def reduce(what: str) -> Callable[[Builder, Node], Value]:
+    """ReduceMean, ReduceMax over height and width, wherever the graph has them.
+
+    -> `global_average_pool`, or `max_pool` with a window as large as the map.
+    """
+
+    def operator(builder: Builder, node: Node) -> Value:
+        x = builder.value(node)
+        rank = len(x.shape) + 1
+        axes = node.take("axes", builder.integers(node, 1))
+        keep = node.take("keepdims", 1)
+        node.take("noop_with_empty_axes")
+        gone = {axis_of(node, a, rank) for a in axes or ()}
+        kept = [axis for axis in range(1, rank) if axis not in gone]
+        # What is only reshaped may be meant as it is seen, or as its layer gives it.
+        for image in [x] * (x.order is None) + [builder.whole(x)]:
+            channels = None if 0 in gone else _channels(x, kept, image.shape)
+            if channels is not None:
+                break
+        else:
+            raise node.fail(
+                f"axes: only the {what} over height and width, received {axes} of the "
+                f"shape {('batch', *x.shape)}"
+            )
+        if what == "mean":
+            y = builder.add(node, "global_average_pool", {}, image)
+        else:
+            y = builder.add(node, "max_pool", {"size": _brief(image.shape[1:])}, image)
+        shape = [1 if a in gone else x.shape[a - 1] for a in range(1, rank)]
+        shape = shape if keep else [x.shape[a - 1] for a in kept]
+        return placed(y.layer, channels.reshape(shape))
+
+    return operator
+
+
+def _channels(x: Value, kept: list[int], shape: Shape) -> np.ndarray | None:
+    """Return the channel of each number that is left if x keeps these axes only.
+
+    None where not all numbers of one map of the image `shape` go together.
+    """
+    if len(shape) != 3:
+        return None
+    gone = [axis for axis in range(1, len(x.shape) + 1) if axis not in kept]
+    count = math.prod(x.shape[axis - 1] for axis in kept)
+    parts = places(x).transpose([axis - 1 for axis in kept + gone])
+    parts = np.sort(parts.reshape(count, -1))
+    maps = numbered(shape).reshape(shape[0], -1)
+    if parts.shape != maps.shape:
+        return None
+    channels = parts[:, 0] // maps.shape[1]
+    return channels if np.array_equal(parts, maps[channels]) else None
 
 
 def pad(builder: Builder, node: Node) -> Value:
-    """Pad of height and width -> `pad`."""
-    x, _ = _image(builder, node)
+    """Pad of height and width -> `pad`, wherever the graph has them."""
+    x = builder.value(node)
+    image, axes = builder.whole(x), axes_of(x, builder.out_shape(x.layer))
+    if x.order is None or axes is None or len(axes) != 3:
+        (image, _), axes = _image(builder, node), (0, 1, 2)
     if node.opset < 11:
         pads, value = node.take("pads", node.take("paddings")), node.take("value", 0.0)
     else:
         pads, value = builder.integers(node, 1), builder.number(node, 2) or 0.0
     pads = _all_pads(node, pads or [], builder.integers(node, 3))
+    for side in (1, 5):
+        pads[side : side + 3] = [pads[side + axes.index(axis)] for axis in range(3)]
     if any(pads[i] for i in (0, 1, 4, 5)) or min(pads) < 0:
         raise node.fail(
             "pads: only height and width can be padded, and nothing can be cut off, "
@@ -100,7 +151,10 @@ def pad(builder: Builder, node: Node) -> Value:
         "mode": node.take("mode", "constant"),
         "value": shortest(value),
     }
-    return builder.add(node, "pad", settings, x)
+    y = builder.add(node, "pad", settings, image)
+    if axes == (0, 1, 2):
+        return y
+    return placed(y.layer, numbered(y.shape).transpose(axes))
 
 
 def _all_pads(node: Node, pads: Sequence[int], axes: Sequence[int] | None) -> list[int]:
@@ -137,6 +191,8 @@ def _pair(node: Node, name: str, default: Sequence[int] = (1, 1)) -> list[int]:
     values = list(node.take(name, default))
     if len(values) != 2:
         raise node.fail(f"{name}: expected two numbers, received {values}")
+    if min(values) < 1:
+        raise node.fail(f"{name}: expected numbers of at least 1, received {values}")
     return values
 
 

@@ -167,6 +167,8 @@ NORMS = [
     _norm("17-maps", [17, 5, 4], n=33),
     _norm("1x1-maps", [5, 1, 1], n=33),
     _norm("plain", [3, 5, 4], n=33, affine=False),
+    _norm("gamma", [3, 5, 4], n=33, affine="gamma"),
+    _norm("beta", [3, 5, 4], n=33, affine="beta"),
     _norm("plain-vector", [6], n=5, affine=False, epsilon=0.0),
     _norm("epsilon", [3, 5, 4], epsilon=0.5),
     _norm("pieces", [16, 26, 24], n=33, big=True),

@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from scripts.lib import files, labels, pictures, splits, tables
+from scripts.lib import files, labels, labels_csv, pictures, splits, tables
 from scripts.lib.samples import read_targets
 from tests.reliability.fuzz.harness import Case, fuzz
 from tests.reliability.fuzz.mutate import INTEGERS, TEXTS, damaged, damaged_tree
@@ -51,7 +51,7 @@ def test_labels_csv(tmp_path):
 
     def attempt(case: Case):
         case.write("labels.csv", damaged_csv(case.rng, LABELS))
-        found = labels.from_csv(case.folder, images, CONFIG, str(case.folder))
+        found = labels_csv.from_csv(case.folder, images, CONFIG, str(case.folder))
         for row in found.rows:
             assert row["file"] in images and 0 < row["age_months"] <= 1200
         case.names.append(str(case.folder))

@@ -29,7 +29,9 @@ typedef JOIN(uint, LANES) uvec;
 #define LANE (0, 1, 2, 3, 4, 5, 6, 7)
 #endif
 #define ZERO ((vec)0.0f)
-#define KERNEL __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+#define KERNEL                                        \
+    __attribute__((reqd_work_group_size(1, 1, 1)))    \
+    __attribute__((vec_type_hint(vec))) __kernel void
 #define IN __global const vec *restrict
 #define OUT __global vec *restrict
 #define NUMBERS_IN __global const float *restrict

@@ -17,23 +17,34 @@
 #define MASKED(v) (real ? (v) : ZERO)
 
 /* Σ_k TERM · each and its derivative STEP, of a = z[k], b = t[k], e = a - b. */
-#define PER_OUTPUT(name, TERM, STEP)                                                  \
-    KERNEL name(IN z, IN t, OUT dz, OUT losses, const uint n, const float scale,      \
-                const float each, const int wanted) {                                 \
-        BEGIN                                                                         \
-        for (size_t k = 0; k < K; k++) {                                              \
-            const vec a = z[k], b = t[k], e = a - b;                                  \
-            sum += (TERM);                                                            \
-            if (wanted) dz[k] = MASKED(scale * each * (STEP));                        \
-        }                                                                             \
-        losses[block] = MASKED(each * sum);                                           \
-    }
+#define PER_OUTPUT(TERM, STEP)                                          \
+    BEGIN                                                               \
+    for (size_t k = 0; k < K; k++) {                                    \
+        const vec a = z[k], b = t[k], e = a - b;                        \
+        sum += (TERM);                                                  \
+        if (wanted) dz[k] = MASKED(scale * each * (STEP));              \
+    }                                                                   \
+    losses[block] = MASKED(each * sum);
+#define ARGUMENTS                                                       \
+    IN z, IN t, OUT dz, OUT losses, const uint n, const float scale,    \
+        const float each, const int wanted
 
-PER_OUTPUT(squared_error, 0.5f * e * e, e)
-PER_OUTPUT(mean_squared_error, e * e, 2.0f * e)
-PER_OUTPUT(mean_absolute_error, fabs(e), sign(e))
-PER_OUTPUT(binary_cross_entropy, (a > ZERO ? a : ZERO) - a * b + log1p(exp(-fabs(a))),
-           1.0f / (1.0f + exp(-a)) - b)
+KERNEL squared_error(ARGUMENTS) {
+    PER_OUTPUT(0.5f * e * e, e)
+}
+
+KERNEL mean_squared_error(ARGUMENTS) {
+    PER_OUTPUT(e * e, 2.0f * e)
+}
+
+KERNEL mean_absolute_error(ARGUMENTS) {
+    PER_OUTPUT(fabs(e), sign(e))
+}
+
+KERNEL binary_cross_entropy(ARGUMENTS) {
+    PER_OUTPUT((a > ZERO ? a : ZERO) - a * b + log1p(exp(-fabs(a))),
+               1.0f / (1.0f + exp(-a)) - b)
+}
 
 /* m = max z, total = Σ e^{z − m}; leaves e^{z − m} in dz if wanted. */
 #define SOFTMAX                                                                \
@@ -47,8 +58,7 @@ PER_OUTPUT(binary_cross_entropy, (a > ZERO ? a : ZERO) - a * b + log1p(exp(-fabs
     }                                                                          \
     const vec log_total = log(total);
 
-KERNEL softmax_cross_entropy(IN z, IN t, OUT dz, OUT losses, const uint n,
-                             const float scale, const float each, const int wanted) {
+KERNEL softmax_cross_entropy(ARGUMENTS) {
     BEGIN
     SOFTMAX
     vec mass = ZERO;
@@ -62,9 +72,7 @@ KERNEL softmax_cross_entropy(IN z, IN t, OUT dz, OUT losses, const uint n,
     losses[block] = MASKED(sum);
 }
 
-KERNEL softmax_cross_entropy_classes(IN z, IN t, OUT dz, OUT losses, const uint n,
-                                     const float scale, const float each,
-                                     const int wanted) {
+KERNEL softmax_cross_entropy_classes(ARGUMENTS) {
     BEGIN
     SOFTMAX
     for (size_t k = 0; k < K; k++) {
