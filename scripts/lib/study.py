@@ -362,6 +362,14 @@ def _check_places(base: Path, work: Path) -> None:
             f"{base}: expected the project in a folder without {os.pathsep!r} in its "
             "path, which Python takes for the end of a folder; rename or move it"
         )
+    # Snakemake makes this folder even for --dry-run.
+    place = work / ".snakemake" if (work / ".snakemake").exists() else work
+    if not (os.access(place, os.W_OK) or (place / "locks").is_dir()):
+        raise ConfigError(
+            f"{place}: expected a folder that you may write, it belongs to user "
+            f"{place.stat().st_uid} (was there a run by sudo?); have it given to you, "
+            "or work in another: snakemake --directory DIR"
+        )
     # Else it looks for its locks in, and removes those of, other folders as well.
     if re.search(r"\{.*\}", str(work), re.DOTALL):
         raise ConfigError(

@@ -191,6 +191,12 @@ def test_paths_that_python_or_snakemake_take_for_others(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path / name)
         with pytest.raises(ConfigError, match="expected a folder to work in without"):
             load_study(ROOT, own)
+    (tmp_path / "closed").mkdir()
+    monkeypatch.chdir(tmp_path / "closed")
+    with monkeypatch.context() as closed:
+        closed.setattr("os.access", lambda path, mode: False)  # as for others than root
+        with pytest.raises(ConfigError, match="expected a folder that you may write"):
+            load_study(ROOT, own)
     (tmp_path / "a}b{c").mkdir()
     monkeypatch.chdir(tmp_path / "a}b{c")
     load_study(ROOT, own)

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -95,6 +96,27 @@ def test_what_vanished_after_a_run_is_named(made, data, gone):
     assert result.code == 1
     assert said in result.output
     assert "Nothing to be done" not in result.output
+
+
+def test_files_from_the_future_are_read(made, data):
+    """As of a camera whose clock is wrong, or of a colleague some hours ahead."""
+    path = data / "my-drawings/a05.png"
+    path.write_bytes((data / "my-drawings/a06.png").read_bytes())
+    later = time.time() + 3 * 3600
+    for file in (path, data / "my-drawings/labels.csv"):
+        os.utime(file, (later, later))
+    result = made[0].run(*ASKED, "--", IMAGES, data_dir=data)
+    assert result.code == 0, result.output[-4000:]
+    assert "images" in result.rules
+    assert made[0].plan(*ASKED, "--", IMAGES, data_dir=data).rules == set()
+
+
+def test_deleted_records_are_said(made, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(made[0].work, work)
+    shutil.rmtree(work / ".snakemake")
+    plan = Project(made[0].root, work).plan(*ASKED, "--", IMAGES, data_dir=made[1])
+    assert "no records of how they were made" in plan.output
 
 
 def test_one_removed_drawing_is_named(made, data):

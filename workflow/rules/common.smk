@@ -4,12 +4,14 @@ import getpass
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from engine import cache
 from scripts.lib import datasets, described, ladder, packages, provenance
@@ -35,12 +37,14 @@ os.environ.update(
     ),
     PYTHONPATH=str(BASE),
     PYTHONSAFEPATH="1",
+    MPLBACKEND="Agg",  # a notebook's shell names one that is its own
     # Steps read their part of config/ from here. Its files are no inputs of the rules:
     # what of a file matters to a step stands in its params, so that a comment reruns
     # nothing.
     IGNETLAB_CONFIG=str(BASE / "config"),
 )
 
+STARTED = time.time()
 # The data sets that results were made of before.
 USED = [path.parent.name for path in Path("results/data").glob("*/source.json")]
 try:
@@ -57,6 +61,12 @@ try:
     STUDY.check_folders()
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
+if USED and not list(Path(".snakemake").glob("metadata*")):
+    logger.warning(
+        "There are results, but no records of how they were made (.snakemake was "
+        "deleted?): settings, code or data_dir that changed are not noticed. Delete "
+        "results/, or give --forceall, to be sure."
+    )
 # No params of the rules: no result depends on them, so another choice reruns nothing.
 os.environ.update(
     IGNETLAB_TUNE="1" if STUDY.tune else "0",
@@ -174,19 +184,28 @@ def unnamed_drawings(wildcards):
 def named_inputs(wildcards, names):
     """Those files of a data set that can be named as inputs."""
     files = [f"{folder_of(wildcards)}/{name}" for name in names]
-    return at_hand(wildcards.dataset, [file for file in files if is_plain(file)])
+    named = [file for file in files if can_be_named(wildcards.dataset, file)]
+    return at_hand(wildcards.dataset, named)
 
 
 def unnamed_content(wildcards, names):
     """The content of the others, for the params: a change of it is noticed as well."""
-    folder = folder_of(wildcards)
-    others = [name for name in names if not is_plain(f"{folder}/{name}")]
+    folder, dataset = folder_of(wildcards), wildcards.dataset
+    others = [n for n in names if not can_be_named(dataset, f"{folder}/{n}")]
     return STUDY.digest_files(Path(folder), others)
 
 
-def is_plain(file):
-    """Whether Snakemake takes a path as it is: {a} were a wildcard, <a> a variable."""
-    return not set(file) & set("{}<>")
+def can_be_named(dataset, file):
+    """Whether Snakemake takes a file of a data set as it is.
+
+    {a} were a wildcard, <a> a variable; and of a user's file whose time is still to come
+    nothing could be made, for what is made were older.
+    """
+    if set(file) & set("{}<>"):
+        return False
+    path = Path(file)
+    late = path.exists() and path.stat().st_mtime > STARTED
+    return not (late and own_folder(dataset))
 
 
 def data_folder(experiment):
