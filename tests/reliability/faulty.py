@@ -125,7 +125,7 @@ class Place:
         return found
 
 
-def ended(process: subprocess.Popen, limit=300) -> subprocess.CompletedProcess:
+def ended(process: subprocess.Popen, limit=600) -> subprocess.CompletedProcess:
     """Wait for a process; no process may end in a traceback, or by a signal."""
     out, errors = process.communicate(timeout=limit)
     assert "Traceback" not in errors, errors

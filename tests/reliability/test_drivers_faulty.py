@@ -47,8 +47,8 @@ FAULTS = {
     "skips_kernels": (
         "wrong", "with (8|16) lanes it computes wrong numbers|computing with 16 lanes",
     ),
-    "hangs_at_load": ("hangs", "no end after 10 seconds loading the driver"),
-    "hangs_at_run": ("hangs", "no end after 10 seconds computing with 8 lanes"),
+    "hangs_at_load": ("hangs", "no end after 20 seconds loading the driver"),
+    "hangs_at_run": ("hangs", "no end after 20 seconds computing with 8 lanes"),
 }  # fmt: skip
 HANG = [fault for fault in FAULTS if fault.startswith("hangs")]
 # What a program does that trusts the first device: NaN shall become -1, and all else
@@ -81,7 +81,7 @@ def place(tmp_path_factory) -> Place:
     ended(place.start("auto"))
     # The shorter limit is for these two alone: the others are known by now.
     place.with_faults(*HANG)
-    place.list(IGNETLAB_TRIAL_SECONDS="10")
+    place.list(IGNETLAB_TRIAL_SECONDS="20")
     return place
 
 
@@ -168,7 +168,7 @@ def test_none_is_tried_twice(place, known):
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_a_trial_does_not_outlive_its_parent(by, tmp_path):
     place = Place(tmp_path).with_faults("hangs_at_run")
-    process = place.start("--list", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="10")
+    process = place.start("--list", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="20")
     wait_for(lambda: len(place.running()) == 3, process)  # the driver started one
     process.send_signal(by)
     process.communicate()
@@ -185,7 +185,7 @@ def test_a_trial_does_not_outlive_its_parent(by, tmp_path):
 @pytest.mark.parametrize("fault", ["refuses_to_compile", "hangs_at_run"])
 def test_where_nothing_is_healthy_auto_takes_threads(fault, tmp_path):
     place = Place(tmp_path).with_faults(fault)
-    done = place.run("auto", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="10")
+    done = place.run("auto", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="20")
     assert computed(done) == "threads"
     (line,) = done.stderr.splitlines()
     assert re.match(r"engine: using threads; not opencl:0:0 \(.*\): unhealthy, ", line)
