@@ -47,8 +47,8 @@ RUNTIMES = {
     "Intel": ([], {"POCL_DEVICES": ""}),
 }
 CELLS = [(processor, runtime) for runtime in RUNTIMES for processor in PROCESSORS]
-# A trial takes minutes of a core where a runtime computes. These are left out, 27 of the
-# 39 that all take, unless IGNETLAB_PROCESSORS=all.
+# A trial takes minutes of a core where a runtime computes. These are left out, 27 of
+# the 39 that all take, unless IGNETLAB_PROCESSORS=all.
 LONG = {
     *((name, "PoCL") for name in ("Zen 2", "Haswell", "Skylake")),
     *((name, "Intel") for name in PROCESSORS if name not in ("Zen 5", "Ivy Bridge")),
