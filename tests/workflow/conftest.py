@@ -66,6 +66,8 @@ class Project:
         kept = ("IGNET_DATA_DIR", "PYTHONPATH", "SNAKEMAKE_PROFILE", "VIRTUAL_ENV")
         environment = {k: v for k, v in os.environ.items() if k not in kept}
         environment["PWD"] = str(cwd or Path.cwd())
+        # As a notebook's shell has it: the figures must not care.
+        environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
         if data_dir is not None:
             environment["IGNET_DATA_DIR"] = str(data_dir)
         program = Path(sys.executable).parent / "snakemake"
