@@ -10,8 +10,8 @@
 # make bench  set-up, then the measurements in tests/bench: about half an hour; beside
 #             PyTorch and Keras only after make .venv/compare
 # make setup  the set-up alone; RUNTIME=intel brings Intel's OpenCL runtime for the CPU
-#             along (450 MB), RUNTIME=none never does, and RUNTIME=auto, the default, where
-#             no other OpenCL device computes what it should
+#             along (280 MB, 850 MB unpacked), RUNTIME=none never does, and RUNTIME=auto,
+#             the default, where no other OpenCL device computes what it should
 # make clean  everything generated, .venv included, is removed
 #
 # make run CORES=4 SCALE=paper, make test TESTS=tests/engine, make PYTHON=python3.12 …
@@ -79,12 +79,14 @@ setup: .venv/complete .venv/runtime-$(RUNTIME)
 	@if test "$$(uname -sm)" = "Linux x86_64" && \
 	  ! .venv/bin/python -m engine doctor --opencl; then \
 	  echo "set-up: no OpenCL device computes here as it should; fetching Intel's" \
-	    "runtime (450 MB, Intel's licence; make setup RUNTIME=none does without)"; \
+	    "runtime (280 MB, Intel's licence; make setup RUNTIME=none does without)"; \
 	  $(INTEL) || echo "set-up: it cannot be had; the engine's own threads compute"; fi
 	@.venv/bin/python -m engine doctor --short
 	@touch $@
 
 .venv/runtime-intel: .venv/complete requirements-intel.lock
+	@test "$$(uname -sm)" = "Linux x86_64" || \
+	  { echo "set-up: Intel's runtime is for Linux on x86-64 alone"; exit 1; }
 	$(INTEL)
 	@.venv/bin/python -m engine doctor --short
 	@touch $@

@@ -14,6 +14,10 @@ min_version("9.20")
 configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
+# Only with --sdm apptainer: built beforehand by workflow/container.def.
+container: "ignetlab.sif"
+
+
 report: "workflow/report/workflow.rst"
 
 
@@ -55,7 +59,7 @@ rule results:
 
 
 onstart:
-    print(endings.device_line(STUDY))
+    print("\n".join(endings.opening_lines(STUDY)))
 
 
 onsuccess:

@@ -57,13 +57,15 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def devices_text() -> str:
-    """Return a table of the devices: what `open_device` takes, kind, units, health."""
+    """Return a table of the devices; the first column is what `open_device` takes."""
     from engine.health.doctor import table
 
+    head = ("device", "kind", "units", "platform", "name", "health")
     rows = [
-        (d.id, d.kind, str(d.compute_units), d.name, d.health) for d in engine.devices()
+        (d.id, d.kind, str(d.compute_units), d.platform, d.name, d.health)
+        for d in engine.devices()
     ]
-    return "\n".join(table(rows, ("device", "kind", "units", "name", "health")))
+    return "\n".join(table(rows, head))
 
 
 def summarise(path: Path) -> str:

@@ -17,8 +17,47 @@ except ImportError:  # Windows
 
 
 def folder() -> Path:
-    """Return our part of the user's cache folder, as the XDG base directories say."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ignetlab"
+    """Return our part of the user's cache folder, as the XDG base directories say.
+
+    Where that cannot be written (a home that is read-only, or nobody's) a folder below
+    the temporary ones takes its place, for this process, what it starts, and libraries
+    with caches of their own (PoCL, Matplotlib); it is said on stderr.
+    """
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home; below this there is no folder
+        base = Path(os.devnull)
+    if not all(_writable(base / name) for name in ("ignetlab", "pocl")):
+        instead = Path(tempfile.gettempdir()) / f"ignetlab-cache-{os.getuid()}"
+        if instead != base and _is_ours(instead):
+            print(
+                f"engine: {base} cannot be written; compiled and measured is kept in "
+                f"{instead}",
+                file=sys.stderr,
+                flush=True,
+            )
+            os.environ["XDG_CACHE_HOME"] = str(instead)
+            os.environ.setdefault("MPLCONFIGDIR", str(instead / "matplotlib"))
+            base = instead
+    return base / "ignetlab"
+
+
+def _writable(path: Path) -> bool:
+    """Return whether a folder is there, or can be made, and files in it."""
+    while not os.path.lexists(path):
+        path = path.parent
+    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+
+
+def _is_ours(path: Path) -> bool:
+    """Make a folder that nobody else may enter; return whether it is one."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        status = path.lstat()
+    except OSError:
+        return False
+    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return ours and not status.st_mode & 0o077
 
 
 def settle() -> None:
@@ -61,7 +100,7 @@ def alone(name: str) -> Iterator[None]:
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             if fcntl is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError:

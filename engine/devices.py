@@ -21,7 +21,8 @@ class Device:
     """One device.
 
     id: what `open_device` takes; kind: reference, cpu or gpu, "unknown" where a driver
-    cannot be loaded; health: "healthy", or "unhealthy: " and the reason.
+    cannot be loaded; health: "healthy", or "unhealthy: " and the reason; platform: what
+    OpenCL calls the driver, "" for the two that need none.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Device:
     kind: str
     compute_units: int
     health: str = "healthy"
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def devices() -> list[Device]:
     for each in _opencl():
         v = each.verdict
         health = "healthy" if v.unhealthy is None else f"unhealthy: {v.unhealthy}"
-        found.append(Device(each.id, v.name, v.kind, v.compute_units, health))
+        device = Device(each.id, v.name, v.kind, v.compute_units, health, v.platform[0])
+        found.append(device)
     return found
 
 
@@ -140,7 +143,10 @@ def _chosen(name: str) -> _Found:
         raise DeviceError(f"device: expected opencl:PLATFORM:DEVICE, received {name!r}")
     fitting = [each for each in found if _fits(each, wanted)]
     if not fitting:
-        listed = ", ".join(each.text for each in found)
+        listed = ", ".join(
+            f"{each.id} ({each.verdict.platform[0]}, {each.verdict.name})"
+            for each in found
+        )
         raise DeviceError(
             f"device: no OpenCL device fits {name!r}; there are: {listed}"
         )

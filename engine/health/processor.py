@@ -92,7 +92,7 @@ def _cpuid() -> tuple[str, tuple[int, int, int], bytes, str] | None:
 
 
 def _as_the_system_says() -> tuple[str, bytes]:
-    """Return the first processor's kind and features, as far as the system tells them."""
+    """Return the first processor's kind and features, if the system tells them."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:  # not Linux

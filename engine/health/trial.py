@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EngineError, NumericsError
-from engine.health import processor
+from engine.health import processor, verdicts
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -59,6 +60,8 @@ class Unhealthy(Exception):
 def main(words: list[str]) -> None:
     """Do what the command line says; see the module's text."""
     descriptor, expected, what, *of = words
+    # Its parent ends it sooner, unless that is killed meanwhile.
+    signal.alarm(int(min(verdicts.limit_of_time(), 1e6)) + 5)
     with open(int(descriptor), "w", buffering=1) as file:
 
         def say(found: dict[str, Any]) -> None:

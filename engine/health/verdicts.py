@@ -191,7 +191,7 @@ def _trial(*words: str) -> tuple[dict[str, Any], str | None]:
 
 
 def _in_process(words: Sequence[str], start) -> tuple[dict[str, Any], str | None]:
-    limit = _limit()
+    limit = limit_of_time()
     with TemporaryFile() as told, TemporaryFile() as errors:
         words = [str(told.fileno()), processor.signature(), *words]
         code = start(words, told, errors).wait(limit)
@@ -206,7 +206,11 @@ def _in_process(words: Sequence[str], start) -> tuple[dict[str, Any], str | None
         return said, f"its process ended ({how}) {said['stage']}{last[:_MOST]}"
 
 
-def _limit() -> float:
+def limit_of_time() -> float:
+    """Return after how many seconds a trial is ended.
+
+    Raises: DeviceError if the environment says nonsense.
+    """
     said = os.environ.get(_LIMIT_KEY) or _LIMIT
     with suppress(ValueError):
         if 0 < float(said) < float("inf"):
@@ -242,13 +246,15 @@ class _Spawned:
 
     def wait(self, limit: float) -> int | None:
         """Return its exit code, a signal's negative; None if it had to be ended."""
+        late = suppress(subprocess.TimeoutExpired)
         try:
-            return self._process.wait(limit)
-        except subprocess.TimeoutExpired:
-            _end(self._process.pid)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-            return None
+            with late:
+                return self._process.wait(limit)
+        finally:  # also where this process is interrupted
+            if self._process.returncode is None:
+                _end(self._process.pid)
+                with late:
+                    self._process.wait(5)
 
 
 class _Forked:
@@ -272,12 +278,13 @@ class _Forked:
 
     def wait(self, limit: float) -> int | None:
         """Return its exit code, a signal's negative; None if it had to be ended."""
-        self._process.join(limit)
-        if self._process.exitcode is None:
-            _end(self._process.pid)
-            self._process.join(5)
-            return None
-        return self._process.exitcode
+        try:
+            self._process.join(limit)
+            return self._process.exitcode
+        finally:
+            if self._process.exitcode is None:
+                _end(self._process.pid)
+                self._process.join(5)
 
 
 def _end(group: int) -> None:

@@ -21,6 +21,8 @@ _KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
 GENERATED = ("embedded", "textures")
 # What stands for the augmentation of rows that are not enlarged.
 PLAIN = "none"
+# Endings of tables, one of which may be a labels.csv under another name.
+_TABLES = (".csv", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
 # Kinds whose images lie in few files together, with a test part of their own.
 CIFAR = ("cifar", "textures")
 
@@ -67,15 +69,17 @@ def choose(
     data_dir: Path | None,
     dataset: str = "auto",
     download: bool = False,
+    used: Collection[str] = (),
 ) -> Choice:
     """Return the first of the `wanted` data sets that is at hand, else the stand-in.
 
     configs: id -> configuration of all data sets; data_dir: the folder that holds data
     sets as their archives lay them out, or None; dataset: "auto", or the id to take;
-    download: whether one that is not there may be downloaded.
+    download: whether one that is not there may be downloaded; used: those that results
+    were made of before.
 
-    Raises: DatasetError if data_dir is not there or is itself one of the data sets, or
-    a data set asked for by its id cannot be had.
+    Raises: DatasetError if data_dir is not there or is itself one of the data sets, a
+    data set asked for by its id cannot be had, or one used before is no more there.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise DatasetError(
@@ -90,8 +94,15 @@ def choose(
         if config["kind"] in GENERATED:
             return Choice(name, "stand-in", None, None)
         folder = data_dir / config["folder"] if data_dir else None
-        if folder is not None and folder.is_dir():
+        if folder is not None and _is_folder(folder):
             return Choice(name, config["status"], None, folder)
+        if folder is not None and name in used and dataset == "auto" and not download:
+            raise DatasetError(
+                f"{config['title']}: results/data/{name} was made of it, and {folder} "
+                "is gone; put it back, or correct data_dir (or IGNET_DATA_DIR)"
+                f"{', or set download: true' if 'archive' in config else ''}; to go on "
+                f"without it say dataset=ID of another, or delete results/data/{name}"
+            )
     for name in wanted if download else ():
         if "archive" in configs[name]:
             folder = raw_folder(name)
@@ -108,6 +119,32 @@ def choose(
             f"({data_dir or 'not set'}); {_where_from(first)}"
         )
     return Choice(first["stand_in"], "stand-in", wanted[0], None)
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a data set is there.  Raises: DatasetError if it is no folder."""
+    if os.path.lexists(path) and not path.is_dir():
+        what = f"a link to {path.readlink()}" if path.is_symlink() else "a file"
+        raise DatasetError(f"{path}: expected a folder, received {what}")
+    return path.is_dir()
+
+
+def check_folder(config: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a folder without the files by which it is read.
+
+    Snakemake says of a vanished input that there is nothing to be done, as long as what
+    was made of it is there.
+
+    Raises: DatasetError; OSError for a folder that may not be read.
+    """
+    if config["kind"] in CIFAR:
+        list_drawings(config, folder)
+    if config["kind"] == "labels_csv" and not (folder / "labels.csv").is_file():
+        like = [p.name for p in folder.iterdir() if p.suffix.lower() in _TABLES]
+        raise DatasetError(
+            f"{config['title']}: expected the file {folder / 'labels.csv'}, it is not "
+            f"there; tables that are there: {', '.join(sorted(like)) or 'none'}"
+        )
 
 
 def check_download(
@@ -158,9 +195,21 @@ def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | N
     """Return data_dir of the configuration, else of IGNET_DATA_DIR, as a full path.
 
     A relative one is seen from the folder `here`, by default the current one.
+
+    Raises: DatasetError for one that is no text.
     """
     value = config.get("data_dir") or os.environ.get("IGNET_DATA_DIR")
-    return (here or Path.cwd()) / Path(value).expanduser() if value else None
+    if not value:
+        return None
+    try:
+        path = (here or Path.cwd()) / Path(value).expanduser()
+    except RuntimeError as error:  # of whom is that home?
+        raise DatasetError(f"data_dir: {value!r}: {error}; write it in full") from None
+    if (shown := image_files.shown(str(path))) != str(path):
+        raise DatasetError(
+            f"data_dir: expected a name in UTF-8, received {shown}; rename it"
+        )
+    return path
 
 
 def generated_files(config: Mapping[str, Any]) -> tuple[str, ...]:

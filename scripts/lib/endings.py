@@ -22,6 +22,20 @@ def device_line(study: Study) -> str:
     return f"Device: {choice()[1]}."
 
 
+def opening_lines(study: Study) -> list[str]:
+    """Return what the user reads at the start of a run."""
+    generated = [n for n, c in study.choices.items() if c.stands_in_for]
+    real = {d for name in generated for d in study.learned[name]["datasets"]}
+    return [
+        device_line(study),
+        *(
+            f"Note: results/data/{name} was made before; this run takes generated data"
+            " in its place, for data_dir is not set."
+            for name in sorted(real & set(study.used))
+        ),
+    ]
+
+
 def closing_lines(study: Study, workflow: Any, place: str) -> list[str]:
     """Return what was made, and which data were not the documents' own.
 

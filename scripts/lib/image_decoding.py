@@ -19,6 +19,7 @@ from scripts.lib.image_files import OTHER_SUFFIXES
 _PNG_END = b"IEND\xaeB`\x82"
 _ORIENTATION = 274  # the tag of EXIF, and of TIFF
 _WHITE_IS_ZERO, _PHOTOMETRIC, _SUBFILE = 0, 262, 254  # of TIFF
+_HALVED = 100_000_000  # pixels; of a larger JPEG every other row and column is decoded
 _BAND = 4_000_000  # pixels that are laid on white paper at a time
 # How a kind of file begins; what is read by Pillow, by its own names.
 _READ = {
@@ -55,15 +56,19 @@ def decode(data: bytes, most: int) -> np.ndarray:
     """Return the picture in grey, uint8 (rows, columns), 255 = white.
 
     Turned as it says (EXIF); what is transparent is white paper.
-    most: pixels; a few kB can claim to have any number.
+    most: pixels, half of them where the colours of all must be held; a few kB can claim
+    to have any number. A very large JPEG is decoded at half its width and height.
     Raises: ImageError: no picture that is read, truncated, too large, several pages.
     """
     kind = _kind(data)
     if kind in ("JPEG", "PNG"):
-        _check_size(*(_jpeg_size if kind == "JPEG" else _png_size)(data), most)
-        image = _transparent_png(data) if kind == "PNG" else None
+        size = (_jpeg_size if kind == "JPEG" else _png_size)(data)
+        _check_size(*size, most)
+        image = _transparent_png(data, most // 2) if kind == "PNG" else None
         if image is None:
-            image = _by_opencv(data, kind, cv2.IMREAD_GRAYSCALE)
+            halved = kind == "JPEG" and size[0] * size[1] > _HALVED
+            how = cv2.IMREAD_REDUCED_GRAYSCALE_2 if halved else cv2.IMREAD_GRAYSCALE
+            image = _by_opencv(data, kind, how)
         return image
     try:
         with warnings.catch_warnings():  # of what it mends or leaves out
@@ -104,7 +109,9 @@ def _kind(data: bytes) -> str:
 
 def _check_size(columns: int, rows: int, most: int) -> None:
     if columns * rows > most:
-        raise ImageError(f"{columns} × {rows} pixels, expected at most {most:,}")
+        raise ImageError(
+            f"{columns} × {rows} pixels, expected at most {most:,}; save it smaller"
+        )
 
 
 def _by_opencv(data: bytes, kind: str, how: int) -> np.ndarray:
@@ -114,7 +121,7 @@ def _by_opencv(data: bytes, kind: str, how: int) -> np.ndarray:
     return image
 
 
-def _transparent_png(data: bytes) -> np.ndarray | None:
+def _transparent_png(data: bytes, most: int) -> np.ndarray | None:
     """Return a PNG with transparency on white paper; None for one without.
 
     It lies in a channel, or one colour or level of grey is said to be transparent
@@ -124,6 +131,7 @@ def _transparent_png(data: bytes) -> np.ndarray | None:
     depth, colour, key = data[24], data[25], chunks.get(b"tRNS")
     if not (colour in (4, 6) or key):
         return None
+    _check_size(*_png_size(data), most)
     image = _by_opencv(data, "PNG", cv2.IMREAD_UNCHANGED)  # and it is not turned
     if image.ndim == 3 and image.shape[2] == 4:
         paper = _on_white(image[:, :, :3], image[:, :, 3])
@@ -152,7 +160,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _by_pillow(data: bytes, kind: str, most: int) -> np.ndarray:
     image = Image.open(io.BytesIO(data), formats=[kind])
-    _check_size(*image.size, most)
+    _check_size(*image.size, most if image.mode in ("1", "L") else most // 2)
     _check_pages(image)
     image.load()  # TIFF is turned here
     alpha = None

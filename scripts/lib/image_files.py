@@ -83,13 +83,13 @@ def list_files(folder: Path, suffixes: Sequence[str]) -> list[str]:
 
     But for those of `list_unreadable_names`.
     """
-    return [name for name in _names(folder, suffixes) if _shown(name) == name]
+    return [name for name in _names(folder, suffixes) if shown(name) == name]
 
 
 def list_unreadable_names(folder: Path, suffixes: Sequence[str]) -> list[str]:
     """Return, with escapes, the names that are no UTF-8: no table can hold them."""
-    names = ((name, _shown(name)) for name in _names(folder, suffixes))
-    return [shown for name, shown in names if shown != name]
+    names = ((name, shown(name)) for name in _names(folder, suffixes))
+    return [text for name, text in names if text != name]
 
 
 def tell_others(folder: Path) -> str:
@@ -109,7 +109,7 @@ def _names(folder: Path, suffixes: Sequence[str]) -> list[str]:
     return [name for name in walk(folder).files if suffix_of(name) in suffixes]
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return a name with escapes for bytes that are no text."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class Inputs:
 
     def __init__(self, study: Study, *, stored: bool, local: Callable[[list], Any]):
         self.study, self.stored, self._local = study, stored, local
+        self._started = time.time()
 
     # --- data sets --------------------------------------------------------------
 
@@ -73,28 +75,54 @@ class Inputs:
 
     def raw(self, wildcards) -> Any:
         """Return a data set's files: editing one reruns what reads its pixels."""
-        plain = [name for name in self.names(wildcards) if not set(name) & set("{}")]
-        files = [f"{self.folder(wildcards)}/{name}" for name in plain]
-        return self.at_hand(wildcards.dataset, files)
+        return self._named(wildcards, self.names(wildcards))
 
-    def braced(self, wildcards) -> str:
-        """Return the content of those with braces, which are Snakemake's wildcards."""
-        braced = [name for name in self.names(wildcards) if set(name) & set("{}")]
-        return self.study.digest_files(Path(self.folder(wildcards)), braced)
+    def unnamed_raw(self, wildcards) -> str:
+        """Return the content of those files that cannot be named as inputs."""
+        return self._unnamed(wildcards, self.names(wildcards))
 
     def label_sources(self, wildcards) -> list[Any]:
         """Return what labels depend on beside names: source.json, and label files."""
-        files: list[Any] = [f"results/data/{wildcards.dataset}/source.json"]
+        source = f"results/data/{wildcards.dataset}/source.json"
+        return [source, *self._named(wildcards, self._label_files(wildcards))]
+
+    def unnamed_labels(self, wildcards) -> str:
+        """Return the content of those files that cannot be named as inputs."""
+        return self._unnamed(wildcards, self._label_files(wildcards))
+
+    def _label_files(self, wildcards) -> list[str]:
+        """Return the files that labels are read from, relative to the folder."""
         kind = self.study.datasets[wildcards.dataset]["kind"]
         # Of what is in a storage a job finds no names but those of the files that it
         # is given.
         given = self.stored and not self.own_folder(wildcards.dataset)
-        if kind in datasets.CIFAR or given:
-            files += self.raw(wildcards)
-        if kind == "labels_csv":
-            labels = [f"{self.folder(wildcards)}/labels.csv"]
-            files += self.at_hand(wildcards.dataset, labels)
-        return files
+        everything = kind in datasets.CIFAR or given
+        names = list(self.names(wildcards)) if everything else []
+        return [*names, "labels.csv"] if kind == "labels_csv" else names
+
+    def _named(self, wildcards, names: Iterable[str]) -> Any:
+        """Return those files of a data set that can be named as inputs."""
+        folder, dataset = self.folder(wildcards), wildcards.dataset
+        files = [f"{folder}/{name}" for name in names]
+        return self.at_hand(dataset, [f for f in files if self._is_input(dataset, f)])
+
+    def _unnamed(self, wildcards, names: Iterable[str]) -> str:
+        """Return the others' content, for params: a change of it is noticed as well."""
+        folder, dataset = self.folder(wildcards), wildcards.dataset
+        others = [n for n in names if not self._is_input(dataset, f"{folder}/{n}")]
+        return self.study.digest_files(Path(folder), others)
+
+    def _is_input(self, dataset: str, file: str) -> bool:
+        """Return whether Snakemake takes a file of a data set as it is.
+
+        {a} were a wildcard, <a> a variable; and of a user's file whose time is still to
+        come nothing could be made, for what is made were older.
+        """
+        if set(file) & set("{}<>"):
+            return False
+        path = Path(file)
+        late = path.exists() and path.stat().st_mtime > self._started
+        return not (late and self.own_folder(dataset))
 
     # --- what one training reads ------------------------------------------------
 

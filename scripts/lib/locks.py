@@ -48,7 +48,7 @@ def alone_in(folder: Path, say: Say) -> Iterator[None]:
     path = folder / "in-use.lock"
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         with open(handle, "r+b", buffering=0) as file:
             holder = file.read().decode() or "another process"
             lock(

@@ -56,10 +56,12 @@ def runs_above(name: str) -> Function:
 
 
 class StudyParams:
-    """Params that depend on what is run."""
+    """Params that depend on what is run; workflow: Snakemake's, of this call."""
 
-    def __init__(self, inputs: Inputs, *, grouped: bool):
-        self.inputs, self.study, self.grouped = inputs, inputs.study, grouped
+    def __init__(self, inputs: Inputs, workflow: Any):
+        self.inputs, self.study, self.workflow = inputs, inputs.study, workflow
+        # In groups where a profile says how large they are; else they run one by one.
+        self.grouped = bool(workflow.group_settings.group_components)
         # Snakemake leaves params that are made of outputs out of what it compares;
         # without a storage another data_dir must be noticed.
         self.raw_folder = self._stored_folder if inputs.stored else inputs.folder
@@ -77,6 +79,13 @@ class StudyParams:
     def threads(self, wildcards) -> int:
         """The threads of a training, as its experiment says."""
         return self.study.job(wildcards.experiment)["threads"]
+
+    def all_cores(self, wildcards) -> int:
+        """The threads of a rule beside which nothing shall run.
+
+        A function, for a call that runs no job (--unlock, --summary) has no --cores.
+        """
+        return self.workflow.cores
 
     def group(self, name: str) -> str | None:
         """The group that a rule's jobs are sent in, where there are groups."""

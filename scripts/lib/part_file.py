@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.exchange.atomic import file_beside
 from scripts.lib.locks import is_still, lock
 
 CHUNK = 1 << 18  # bytes
@@ -118,7 +118,7 @@ def part_of(path: Path, say: Callable[[str], None]) -> Iterator[tuple[BinaryIO, 
     """
     part = path.with_name(f"{path.name}.part")
     while True:
-        handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
         with open(handle, "r+b", buffering=0) as file:
             waiting = f"another process writes {part}; waiting for it"
             without = (
@@ -131,10 +131,9 @@ def part_of(path: Path, say: Callable[[str], None]) -> Iterator[tuple[BinaryIO, 
             if is_still(part, handle):
                 yield file, part
                 return
-    handle, name = tempfile.mkstemp(prefix=f"{part.name}-", dir=part.parent)
+    handle, own = file_beside(part)
     try:
         with open(handle, "r+b", buffering=0) as file:
-            os.chmod(name, 0o644)
-            yield file, Path(name)
+            yield file, own
     finally:
-        Path(name).unlink(missing_ok=True)
+        own.unlink(missing_ok=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import datasets, deviations, kinds
+from scripts.lib import datasets, deviations, kinds, places
 from scripts.lib.config import ConfigError, Configs, load_configs
 from scripts.lib.files import sha256_of
 from scripts.lib.kinds.learning import merged_recipe
@@ -35,8 +35,15 @@ _NOUNS = {"sample": "image", "samples": "images", "group": "group", "groups": "g
 class Study:
     """All lookups of the rules. Make one with `load_study`."""
 
-    def __init__(self, configs: Configs, base: Path, data_dir: Path | None = None):
+    def __init__(
+        self,
+        configs: Configs,
+        base: Path,
+        data_dir: Path | None = None,
+        used: Collection[str] = (),
+    ):
         self.configs, self.base, self.data_dir = configs, base, data_dir
+        self.used = used
         settings = configs.settings
         self.scale: str = settings["scale"]
         self.seeds: list[int] = settings["seeds"]
@@ -62,6 +69,7 @@ class Study:
                 data_dir=data_dir,
                 dataset=_asked(settings["dataset"], experiment, configs),
                 download=settings["download"],
+                used=used,
             )
             for name, experiment in self.learned.items()
         }
@@ -72,6 +80,15 @@ class Study:
         self.downloaded = {c.dataset for c in self.choices.values() if c.downloaded}
         self.local = [name for name, folder in self.folders.items() if folder]
         self.trained = [n for n in self.learned if self.runs_of(n)]
+
+    def check_folders(self) -> None:
+        """Refuse data sets in data_dir without the files by which they are read.
+
+        Raises: DatasetError, OSError.
+        """
+        for choice in set(self.choices.values()):
+            if choice.folder and not choice.downloaded:
+                datasets.check_folder(self.datasets[choice.dataset], choice.folder)
 
     @property
     def whole(self) -> list[str]:
@@ -385,20 +402,22 @@ def load_study(
     *,
     given: Iterable[str] = (),
     here: Path | None = None,
+    used: Collection[str] = (),
 ) -> Study:
     """Return the study that config/ and the command line's settings describe.
 
     base: the project's folder; settings: config/config.yaml with what the command line
     replaced, or what a workflow that imports ours wants otherwise; given: the keys that
     the command line replaced; here: the folder that a relative data_dir is seen from,
-    by default the current one.
+    by default the current one; used: the data sets that results were made of before.
     Raises: ConfigError, DatasetError; before any job.
     """
+    places.check(base, Path.cwd())
     own = read_yaml(base / "config" / "config.yaml", "config/config.yaml")
     if isinstance(own, Mapping):
         settings = {**own, **settings}
     configs = load_configs(base, settings, given)
-    return Study(configs, base, datasets.data_dir_of(configs.settings, here))
+    return Study(configs, base, datasets.data_dir_of(configs.settings, here), used)
 
 
 def json_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -96,10 +97,31 @@ def test_any_program_reads_the_tensors(trained, tmp_path):
         assert value.tobytes() == expected[name].tobytes()
 
 
-def test_saved_files_are_readable_by_all(reference, ending, tmp_path):
-    path = tmp_path / f"net{ending}"
-    engine.Network.from_spec(SPEC, device=reference).save(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+@pytest.mark.parametrize(
+    ("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)]
+)
+def test_who_may_read_saved_files_is_what_the_umask_says(
+    reference, ending, tmp_path, umask, mode
+):
+    path = tmp_path / "folder" / f"net{ending}"
+    net = engine.Network.from_spec(SPEC, device=reference)
+    before = os.umask(umask)
+    try:
+        net.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o777 & ~umask
+        part = path.with_name(f".{path.name}-part")
+        part.touch()  # left by a process that was killed, for all to read
+        part.chmod(0o666)
+        net.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        with open(part, "w") as file:  # another process writes the same at this moment
+            fcntl.flock(file, fcntl.LOCK_EX)
+            net.save(path)
+        assert part.exists()
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    finally:
+        os.umask(before)
 
 
 def test_importing_the_engine_does_not_import_safetensors():

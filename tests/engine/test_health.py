@@ -1,4 +1,4 @@
-"""The choice of lanes, and what is kept of trials; faults stand in tests/reliability."""
+"""The choice of lanes, and what is kept of trials; faults: tests/reliability."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CPU part\t: 0xd0b
 
 @pytest.fixture
 def told(monkeypatch):
-    """Return a function: machine, /proc/cpuinfo (None: there is none) -> both answers."""
+    """Return a function: machine, /proc/cpuinfo (None: none there) -> both answers."""
 
     def ask(machine: str, cpuinfo: str | None) -> tuple[str, str]:
         def read_text(path):

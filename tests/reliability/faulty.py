@@ -112,20 +112,20 @@ class Place:
         """Return OpenCL's devices, as a process that has just begun lists them."""
         return listed(self.run("--list", **more))
 
-    def running(self) -> list[str]:
+    def running(self) -> dict[int, str]:
         """Return the processes that live and were started from here."""
         mark = f"FAULTS_LOG={self.folder / 'log'}".encode()
-        found = []
+        found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (process / "environ").read_bytes().split(b"\0"):
-                    found.append((process / "cmdline").read_text())
+                    found[int(process.name)] = (process / "cmdline").read_text()
             except OSError:  # it has ended, or is another user's
                 continue
         return found
 
 
-def ended(process: subprocess.Popen, limit=300) -> subprocess.CompletedProcess:
+def ended(process: subprocess.Popen, limit=600) -> subprocess.CompletedProcess:
     """Wait for a process; no process may end in a traceback, or by a signal."""
     out, errors = process.communicate(timeout=limit)
     assert "Traceback" not in errors, errors

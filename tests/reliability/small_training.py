@@ -4,7 +4,8 @@
     python -m tests.reliability.small_training [--without-intel] --list
 
 One line of JSON: which device was taken, the loss of each step, a parameter, and the
-seconds of one core that all of it took; or OpenCL's devices. Or a line that begins with "error: ".
+seconds of one core that all of it took; or OpenCL's devices. Or a line that begins with
+"error: ".
 
 The trial has compiled all that is wanted here, which is most of the time that it takes.
 """

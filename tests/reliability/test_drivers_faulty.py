@@ -10,10 +10,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from .conftest import wait_for
 from .faulty import Place, computed, ended
 
 pytestmark = [
@@ -45,8 +47,8 @@ FAULTS = {
     "skips_kernels": (
         "wrong", "with (8|16) lanes it computes wrong numbers|computing with 16 lanes",
     ),
-    "hangs_at_load": ("hangs", "no end after 10 seconds loading the driver"),
-    "hangs_at_run": ("hangs", "no end after 10 seconds computing with 8 lanes"),
+    "hangs_at_load": ("hangs", "no end after 20 seconds loading the driver"),
+    "hangs_at_run": ("hangs", "no end after 20 seconds computing with 8 lanes"),
 }  # fmt: skip
 HANG = [fault for fault in FAULTS if fault.startswith("hangs")]
 # What a program does that trusts the first device: NaN shall become -1, and all else
@@ -79,7 +81,7 @@ def place(tmp_path_factory) -> Place:
     ended(place.start("auto"))
     # The shorter limit is for these two alone: the others are known by now.
     place.with_faults(*HANG)
-    place.list(IGNETLAB_TRIAL_SECONDS="10")
+    place.list(IGNETLAB_TRIAL_SECONDS="20")
     return place
 
 
@@ -146,7 +148,7 @@ def test_named_in_full_it_is_an_error_that_says_what_to_do(fault, place, known):
 
 
 def test_nothing_is_left_running(place, known):
-    assert place.running() == []
+    assert place.running() == {}
 
 
 def test_none_is_tried_twice(place, known):
@@ -163,10 +165,27 @@ def test_none_is_tried_twice(place, known):
     assert place.loaded == before
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+def test_a_trial_does_not_outlive_its_parent(by, tmp_path):
+    place = Place(tmp_path).with_faults("hangs_at_run")
+    process = place.start("--list", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="20")
+    wait_for(lambda: len(place.running()) == 3, process)  # the driver started one
+    process.send_signal(by)
+    process.communicate()
+    most = 1 if by == signal.SIGKILL else 0  # what the driver has started is its own
+    end = time.monotonic() + 60
+    while len(place.running()) > most and time.monotonic() < end:
+        time.sleep(0.1)
+    left = place.running()
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert len(left) <= most
+
+
 @pytest.mark.parametrize("fault", ["refuses_to_compile", "hangs_at_run"])
 def test_where_nothing_is_healthy_auto_takes_threads(fault, tmp_path):
     place = Place(tmp_path).with_faults(fault)
-    done = place.run("auto", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="10")
+    done = place.run("auto", POCL_DEVICES="", IGNETLAB_TRIAL_SECONDS="20")
     assert computed(done) == "threads"
     (line,) = done.stderr.splitlines()
     assert re.match(r"engine: using threads; not opencl:0:0 \(.*\): unhealthy, ", line)
@@ -174,7 +193,7 @@ def test_where_nothing_is_healthy_auto_takes_threads(fault, tmp_path):
     failed = place.run("opencl", POCL_DEVICES="")
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: device opencl: unhealthy, opencl:0:0 (")
-    assert place.running() == []
+    assert place.running() == {}
 
 
 def test_one_that_fails_at_vectors_of_512_bits_is_used_at_256(tmp_path):

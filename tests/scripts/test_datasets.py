@@ -50,6 +50,56 @@ def test_download_says_that_there_is_no_checked_archive():
         datasets.check_download([choice], CONFIGS)
 
 
+def test_what_was_used_before_is_not_replaced_in_silence(tmp_path):
+    used = ["draw-a-person", "embedded-drawings"]
+    text = "draw-a-person was made of it, and .* is gone; put it back"
+    with pytest.raises(datasets.DatasetError, match=text):
+        _choose(tmp_path, used=used)
+    assert (
+        _choose(used=used).status == "stand-in"
+    )  # no data_dir: it is said at the start
+    named = _choose(tmp_path, used=used, dataset="embedded-drawings")
+    assert named.status == "stand-in"
+    (tmp_path / "stirling-drawings").mkdir()  # comes first
+    assert _choose(tmp_path, used=used).dataset == "stirling"
+    with pytest.raises(datasets.DatasetError, match="or set download: true"):
+        datasets.choose(["cifar-100"], CONFIGS, data_dir=tmp_path, used=["cifar-100"])
+
+
+@pytest.mark.parametrize("kind", ["a link to /no/such/disk", "a file"])
+def test_a_data_set_that_is_no_folder(tmp_path, kind):
+    path = tmp_path / "draw-a-person"
+    path.touch() if kind == "a file" else path.symlink_to("/no/such/disk")
+    with pytest.raises(datasets.DatasetError, match=f"expected a folder.*{kind}"):
+        _choose(tmp_path)
+
+
+def test_a_folder_without_its_table_or_files(tmp_path):
+    config = CONFIGS["draw-a-person"]
+    text = r"labels\.csv, it is not there; tables that are there: "
+    with pytest.raises(datasets.DatasetError, match=f"{text}none"):
+        datasets.check_folder(config, tmp_path)
+    (tmp_path / "Labels.CSV").touch()
+    (tmp_path / "children.xlsx").touch()
+    with pytest.raises(datasets.DatasetError, match=f"{text}Labels.CSV, children.xlsx"):
+        datasets.check_folder(config, tmp_path)
+    (tmp_path / "labels.csv").symlink_to("gone.csv")
+    with pytest.raises(datasets.DatasetError, match=text):
+        datasets.check_folder(config, tmp_path)
+    (tmp_path / "labels.csv").unlink()
+    (tmp_path / "labels.csv").touch()
+    datasets.check_folder(config, tmp_path)
+    with pytest.raises(datasets.DatasetError, match="3 are missing, the first meta"):
+        datasets.check_folder(CONFIGS["cifar-100"], tmp_path)
+
+
+def test_a_data_dir_that_is_no_text_or_nobodys():
+    with pytest.raises(datasets.DatasetError, match=r"in UTF-8, received .*a\\xff"):
+        datasets.data_dir_of({"data_dir": b"a\xff".decode("utf-8", "surrogateescape")})
+    with pytest.raises(datasets.DatasetError, match="write it in full"):
+        datasets.data_dir_of({"data_dir": "~nobody-of-this-name/data"})
+
+
 ARCHIVE = {
     "address": "https://example.org/sets/draw%20a%20person.tar.gz?download=1",
     "checksum": "md5:" + "0" * 32,

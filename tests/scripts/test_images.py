@@ -6,10 +6,11 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from scripts import images
 from scripts.labels import make_labels
-from scripts.lib import embedded, person
+from scripts.lib import embedded, image_decoding, person
 from tests.conftest import ROOT
 
 CONFIG = ROOT / "config/datasets/stirling.yaml"
@@ -165,3 +166,46 @@ def test_generated_drawings_are_read(tmp_path):
     path.write_bytes(person.encode(drawing))
     image = images.read_image(path, 36, 58)
     assert image.max() > 225 and image.min() < 190
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_photo_of_a_phone_of_108_million_pixels(tmp_path, orientation):
+    """A quarter of the pixels is decoded: the same drawing, and turned as well."""
+    small = np.full((1200, 900), 255, np.uint8)
+    cv2.circle(small, (300, 300), 200, 30, 40)
+    large = cv2.resize(small, (9000, 12000), interpolation=cv2.INTER_NEAREST)
+    stored = large if orientation == 1 else np.rot90(large)
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(stored).save(tmp_path / "photo.jpg", exif=exif)
+    cv2.imwrite(str(tmp_path / "small.png"), small)
+    seen = images.read_image(tmp_path / "photo.jpg", 36, 58).astype(int)
+    expected = images.read_image(tmp_path / "small.png", 36, 58)
+    assert np.abs(seen - expected).max() <= 2
+
+
+def test_which_photos_are_decoded_whole(monkeypatch):
+    """Up to 100 million pixels every byte of a result is what it always was."""
+    asked = []
+    monkeypatch.setattr(image_decoding, "_jpeg_size", lambda data: asked[0])
+    monkeypatch.setattr(
+        image_decoding, "_by_opencv", lambda data, kind, how: asked.append(how)
+    )
+    for size, how in (
+        ((10_000, 10_000), cv2.IMREAD_GRAYSCALE),
+        ((12_000, 9_000), cv2.IMREAD_REDUCED_GRAYSCALE_2),
+        ((16_320, 12_240), cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    ):
+        asked[:] = [size]
+        image_decoding.decode(b"\xff\xd8\xff", images.PIXEL_LIMIT)
+        assert asked[1] == how
+    asked[:] = [(20_000, 20_000)]
+    with pytest.raises(images.ImageError, match="save it smaller"):
+        image_decoding.decode(b"\xff\xd8\xff", images.PIXEL_LIMIT)
+
+
+def test_colours_that_must_all_be_held_are_fewer():
+    header = struct.pack(">IIBBBBB", 15_000, 9_000, 8, 6, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header
+    with pytest.raises(images.ImageError, match="at most 125,000,000"):
+        image_decoding.decode(data + bytes(4) + image_decoding._PNG_END, 250_000_000)

@@ -180,3 +180,23 @@ def test_the_schema_of_the_tables_names_the_columns_that_are_written():
     file = ROOT / "workflow/schemas/tables.schema.yaml"
     schema = read_yaml(file, file.name)["$defs"]["training"]
     assert tuple(schema["required"]) == tuple(schema["properties"]) == tables.COLUMNS
+
+
+def test_paths_that_python_or_snakemake_take_for_others(tmp_path, monkeypatch):
+    own = read_yaml(ROOT / "config/config.yaml", "config/config.yaml")
+    with pytest.raises(ConfigError, match="expected the project in a folder without"):
+        load_study(tmp_path / "a:b", own)
+    for name in ("{a}", "x{wildcards.a}y", "{\n}"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        with pytest.raises(ConfigError, match="expected a folder to work in without"):
+            load_study(ROOT, own)
+    (tmp_path / "closed").mkdir()
+    monkeypatch.chdir(tmp_path / "closed")
+    with monkeypatch.context() as closed:
+        closed.setattr("os.access", lambda path, mode: False)  # as for others than root
+        with pytest.raises(ConfigError, match="expected a folder that you may write"):
+            load_study(ROOT, own)
+    (tmp_path / "a}b{c").mkdir()
+    monkeypatch.chdir(tmp_path / "a}b{c")
+    load_study(ROOT, own)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +66,8 @@ class Project:
         kept = ("IGNET_DATA_DIR", "PYTHONPATH", "SNAKEMAKE_PROFILE", "VIRTUAL_ENV")
         environment = {k: v for k, v in os.environ.items() if k not in kept}
         environment["PWD"] = str(cwd or Path.cwd())
+        # As a notebook's shell has it: the figures must not care.
+        environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
         if data_dir is not None:
             environment["IGNET_DATA_DIR"] = str(data_dir)
         program = Path(sys.executable).parent / "snakemake"
@@ -114,6 +118,17 @@ def copy_project(to: Path) -> Path:
             to.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, to / part)
     return to
+
+
+def write_drawings(folder: Path, number: int = 12, ending: str = ".png") -> None:
+    """Write drawings of two each of some children, and their labels.csv."""
+    folder.mkdir(parents=True)
+    lines = ["file,child,age_months,hand"]
+    for i in range(number):
+        name = f"a{i:02d}{ending}"
+        cv2.imwrite(str(folder / name), np.full((60, 40), 255 - i, np.uint8))
+        lines.append(f"{name},child{i // 2},{60 + i},{'left' if i % 3 else 'right'}")
+    (folder / "labels.csv").write_text("\n".join([*lines, ""]))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ rule engine_speed:
         others=multiext("results/tables/engine_speed", ".md", ".tex"),
     log:
         "logs/benchmarks/engine_speed.log",
-    threads: workflow.cores
+    threads: PARAMS.all_cores
     params:
         code=code("benchmark"),
     message:
@@ -29,7 +29,7 @@ rule engine_scaling:
         others=multiext("results/tables/engine_scaling", ".md", ".tex"),
     log:
         "logs/benchmarks/engine_scaling.log",
-    threads: workflow.cores
+    threads: PARAMS.all_cores
     params:
         code=code("scaling"),
     message:

@@ -9,8 +9,9 @@ BASE = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(BASE))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-from scripts.lib import datasets, described, endings, questions, showing
+from scripts.lib import datasets, described, endings, places, questions, showing
 from scripts.lib.inputs import KERAS_RUN, RUN, Inputs, numbered, of_all_folds
 from scripts.lib.kinds import convolutions, diagnostics, keras_peer, ladder
 from scripts.lib.params import StudyParams, above, code, megabytes, run_of, runs_above
@@ -18,6 +19,7 @@ from scripts.lib.params import stem_of, wildcards_of
 from scripts.lib.study import load_study
 from scripts.lib.targets import SUMMARY, Targets
 
+places.prepare()
 # Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the
 # user stands and whether the virtual environment is activated or not. Without the last
 # one a folder `scripts` where the user stands would be run instead.
@@ -27,6 +29,7 @@ os.environ.update(
     ),
     PYTHONPATH=str(BASE),
     PYTHONSAFEPATH="1",
+    MPLBACKEND="Agg",  # a notebook's shell names one that is its own
     # Steps read their part of config/ from here. Its files are no inputs of the rules:
     # what of a file matters to a step stands in its params, so that a comment reruns
     # nothing.
@@ -42,13 +45,19 @@ try:
         config,
         given=workflow.config_settings.overwrite_config,
         here=Path(stands or Path.cwd()),
+        used=places.used_before(),
     )
-except ValueError as error:
+    STUDY.check_folders()
+except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
+if places.warning():
+    logger.warning(places.warning())
 # No params of the rules: no result depends on them, so another choice reruns nothing.
 os.environ.update(
     IGNETLAB_TUNE="1" if STUDY.tune else "0",
     IGNETLAB_SHARE_GPU="1" if STUDY.share_gpu else "0",
+    # No number in calls that run no job: --unlock, --summary, --report, ...
+    IGNETLAB_CORES=str(workflow.resource_settings.cores),
 )
 # Without --cache Snakemake would say of each such rule, at every start, that it can be
 # cached.
@@ -61,8 +70,7 @@ PLACE = f"{workflow.storage_settings.default_storage_prefix}/" if STORED else ""
 # for a GPU asked for.
 GPU = {"gpu": STUDY.gpus} if STUDY.gpus else {}
 INPUTS = Inputs(STUDY, stored=STORED, local=local)
-# Jobs are sent in groups where a profile says how large these are; here they run one by one.
-PARAMS = StudyParams(INPUTS, grouped=bool(workflow.group_settings.group_components))
+PARAMS = StudyParams(INPUTS, workflow)
 TARGETS = Targets(INPUTS)
 
 

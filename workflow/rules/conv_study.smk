@@ -25,7 +25,7 @@ rule time_convolutions:
     wildcard_constraints:
         experiment="|".join(STUDY.of_kind("convolutions")) or "none-is-chosen",
     # All cores, so that nothing runs beside what is timed; it uses one.
-    threads: workflow.cores
+    threads: PARAMS.all_cores
     resources:
         mem_mb=megabytes(2500),
         runtime=PARAMS.minutes(5, 10, 30, 30),

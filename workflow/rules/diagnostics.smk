@@ -26,7 +26,7 @@ for name in diagnostics.all_of(STUDY):
             log:
                 f"logs/diagnostics/{name}/{part}.log",
             # What is timed has nothing beside it; it uses one.
-            threads: workflow.cores if part == "freezeconnect" else 1
+            threads: PARAMS.all_cores if part == "freezeconnect" else 1
             resources:
                 **GPU,
                 mem_mb=megabytes(1500),  # 900 at `demo`

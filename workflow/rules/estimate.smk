@@ -26,5 +26,5 @@ rule estimate:
     shell:
         "python -m scripts.estimate --plan {params.plan:q} --data {params.data:q}"
         ' --config "$IGNETLAB_CONFIG" --device {params.device:q}'
-        f" --cores {workflow.cores}"
+        ' --cores "$IGNETLAB_CORES"'
         " --output {output:q} 2> >(tee {log:q} >&2)"

@@ -19,7 +19,7 @@ rule images:
     params:
         wildcards=wildcards_of,
         code=code("images"),
-        braced=INPUTS.braced,
+        unnamed=INPUTS.unnamed_raw,
         config=PARAMS.dataset("title", "image"),
         folder=PARAMS.raw_folder,
     message:

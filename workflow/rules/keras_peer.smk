@@ -30,7 +30,7 @@ if keras_peer.all_of(STUDY):
                 "logs/keras_peer/{experiment}/{variant}/{protocol}/seed{seed}.log",
             wildcard_constraints:
                 protocol="|".join(STUDY.protocols_with(folds)),
-            threads: workflow.cores
+            threads: PARAMS.all_cores
             resources:
                 mem_mb=megabytes(3000),
                 runtime=PARAMS.minutes(10, 30, 30, 480),

@@ -20,6 +20,7 @@ rule labels:
         config=PARAMS.dataset("title", "kind", "factors", *LABEL_RULES),
         folder=PARAMS.raw_folder,
         names=lambda wc: STUDY.digest(INPUTS.names(wc)),
+        unnamed=INPUTS.unnamed_labels,
     message:
         "read the labels of {wildcards.dataset}"
     shell:

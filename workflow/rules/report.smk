@@ -52,8 +52,9 @@ if not STORED:  # Snakemake's report is written of files on a disk
             PARAMS.group("tables")
         params:
             captions=STUDY.captions_digest,
-            settings=STUDY.command_line,
-            snakefile=str(BASE / "Snakefile"),
+            # Functions, for a path with {a} in it were one with a wildcard.
+            settings=lambda wc: STUDY.command_line,
+            snakefile=lambda wc: str(BASE / "Snakefile"),
         message:
             "write the report"
         shell:
