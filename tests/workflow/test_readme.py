@@ -27,8 +27,8 @@ _BLOCK = re.compile(r"^ *```\w*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(
     r"(?:\.venv/bin/)?(?:snakemake|python -m engine) +[^ ].*", re.DOTALL
 )
-# Tried by tests/reliability, for they need a cluster, a storage, or a shared folder.
-_ELSEWHERE = re.compile(r"workflow-profile|s3:|storage-provider|--cache$|DIR$")
+# They need a cluster, a storage, a shared folder (tests/reliability), or Apptainer.
+_ELSEWHERE = re.compile(r"workflow-profile|--sdm|s3:|storage-provider|--cache$|DIR$")
 
 
 def commands() -> list[str]:
