@@ -15,7 +15,7 @@ from snakemake.logging import logger
 
 from engine import cache
 from scripts.lib import datasets, described, ladder, packages, provenance
-from scripts.lib import questions, showing
+from scripts.lib import questions, schema, showing
 from scripts.lib.convolutions import asked as convolutions
 from scripts.lib.diagnosis import asked as diagnosis
 from scripts.lib.study import load_study
@@ -51,6 +51,9 @@ try:
     # A relative data_dir is seen from where the user stands. With --directory Snakemake
     # has left that place before this line; the shell's PWD remembers it.
     stands = os.environ.get("PWD") if workflow.overwrite_workdir else None
+    # Snakemake has read them, but of a key that stands twice took the last without a word.
+    for file in workflow.config_settings.configfiles or ():
+        schema.read_yaml(Path(file), str(file))
     STUDY = load_study(
         BASE,
         config,
