@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 try:
@@ -21,73 +22,56 @@ def folder() -> Path:
 
     Where that cannot be written (a home that is read-only, or nobody's) a folder below
     the temporary ones takes its place, for this process, what it starts, and libraries
-    with caches of their own (PoCL, Matplotlib); it is said on stderr.
+    with caches of their own (PoCL, pyopencl, Matplotlib): with no such place PoCL has
+    no device and pyopencl fails. It is said on stderr.
     """
+    return _base(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME")) / "ignetlab"
+
+
+@functools.cache
+def _base(named: str | None, home: str | None) -> Path:
+    """Return the cache folder for these settings; each is looked at and said once."""
     try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home; below this there is no folder
-        base = Path(os.devnull)
-    if not all(_writable(base / name) for name in ("ignetlab", "pocl")):
-        instead = Path(tempfile.gettempdir()) / f"ignetlab-cache-{os.getuid()}"
-        if instead != base and _is_ours(instead):
-            print(
-                f"engine: {base} cannot be written; compiled and measured is kept in "
-                f"{instead}",
-                file=sys.stderr,
-                flush=True,
-            )
-            os.environ["XDG_CACHE_HOME"] = str(instead)
-            os.environ.setdefault("MPLCONFIGDIR", str(instead / "matplotlib"))
-            base = instead
-    return base / "ignetlab"
+        base = Path(named or Path.home() / ".cache")
+        for name in ("ignetlab", "pocl"):
+            _try_writing(base / name)
+        return base
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows the home
+        reason = error
+    instead = Path(tempfile.gettempdir(), f"ignetlab-cache-{os.getuid()}")
+    ours = _is_ours(instead)
+    print(
+        f"engine: the user's cache folder cannot be written ({reason}); what is "
+        f"compiled and measured is kept {f'in {instead}' if ours else 'nowhere'}, and "
+        "XDG_CACHE_HOME can name another folder",
+        file=sys.stderr,
+        flush=True,
+    )
+    if not ours:  # below this there is no folder
+        return Path(named or os.devnull)
+    os.environ["XDG_CACHE_HOME"] = str(instead)
+    os.environ.setdefault("MPLCONFIGDIR", str(instead / "matplotlib"))
+    return instead
 
 
-def _writable(path: Path) -> bool:
-    """Return whether a folder is there, or can be made, and files in it."""
-    while not os.path.lexists(path):
-        path = path.parent
-    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+def _try_writing(path: Path) -> None:
+    """Raises: OSError where the folder cannot be made, or no files in it."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        tempfile.TemporaryFile(dir=path).close()  # fails, and says why
 
 
 def _is_ours(path: Path) -> bool:
-    """Make a folder that nobody else may enter; return whether it is one."""
+    """Make a folder that nobody else may enter; return whether it is one.
+
+    Another user may have made it before, to have us run what lies there.
+    """
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         status = path.lstat()
     except OSError:
         return False
-    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-    return ours and not status.st_mode & 0o077
-
-
-def settle() -> None:
-    """Where the user's cache folder cannot be written, take one of temporary files.
-
-    For this process and those that it starts, and said on stderr. Drivers and pyopencl
-    keep what they compile beside it: with no such place PoCL has no device and pyopencl
-    fails.
-    """
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        if not os.access(folder(), os.W_OK):
-            tempfile.TemporaryFile(dir=folder()).close()  # fails, and says why
-        return
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows the home
-        reason = error
-    other = Path(tempfile.gettempdir(), f"ignetlab-{os.getuid()}")
-    kept = "nothing"
-    with suppress(OSError):
-        other.mkdir(mode=0o700, exist_ok=True)
-        status = other.lstat()
-        # Another user may have made it before, to have us run what lies there.
-        if (status.st_uid, status.st_mode) == (os.getuid(), stat.S_IFDIR | 0o700):
-            os.environ["XDG_CACHE_HOME"] = kept = str(other)
-    print(
-        f"engine: the user's cache folder cannot be written ({reason}); in place of it "
-        f"{kept} is used, and XDG_CACHE_HOME can name another",
-        file=sys.stderr,
-        flush=True,
-    )
+    return (status.st_uid, status.st_mode) == (os.getuid(), stat.S_IFDIR | 0o700)
 
 
 @contextmanager

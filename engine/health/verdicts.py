@@ -80,7 +80,7 @@ def of_opencl() -> list[tuple[Driver, list[Verdict]]]:
 
     A driver that cannot be loaded has one, of kind "unknown".
     """
-    cache.settle()
+    cache.folder()  # drivers keep what they compile beside it
     return [(driver, _kept(driver.identity(), lambda d=driver: _try_driver(d)))
             for driver in find()]  # fmt: skip
 
@@ -128,9 +128,8 @@ def _kept(identity: list, attempt) -> list[Verdict]:
 def _texts() -> str:
     """Return a digest of what a trial runs: the kernels, and the trial itself."""
     root = Path(__file__).parents[1]
-    own = [(name, (root / name).read_text()) for name in _TRIED]
-    parts = [part for pair in texts.every() + own for part in pair]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    own = [(root / name).read_bytes() for name in _TRIED]
+    return hashlib.sha256(texts.digest().encode() + b"\0".join(own)).hexdigest()
 
 
 def _read(file: Path) -> list[Verdict] | None:

@@ -11,7 +11,10 @@ import pytest
 
 import engine
 from engine.__main__ import main
+from engine.backends.opencl.drivers import Driver
+from engine.devices import choice
 from engine.health import verdicts
+from engine.health.verdicts import Verdict
 
 SPEC = (
     "{input: [1, 8, 6], layers: [{conv: {filters: 2, kernel: 3}}, flatten], loss: %s}"
@@ -80,6 +83,26 @@ def test_auto_takes_threads_elsewhere_and_says_so(without_opencl, capfd):
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err == "engine: using threads; no OpenCL device was found\n"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "taken"),
+    [((1.0, 0.9, 1.1), 0), ((1.0, 0.7, 9.0), 1), ((1.3, 1.2, 1.0), 1), ((9, 8, 2), 2)],
+)
+def test_of_devices_nearly_as_fast_the_first_listed(milliseconds, taken, monkeypatch):
+    """So that jobs at the same time, each with trials of its own, take the same one."""
+
+    def verdict(seconds):
+        return Verdict((0, 0), ("a", "b", "c"), "d", "cpu", 1, seconds=seconds / 1e3)
+
+    first, second, own = map(verdict, milliseconds)
+    known = [(Driver("a.so", "pip"), [first]), (Driver("b.so", "pip"), [second])]
+    monkeypatch.setattr(verdicts, "of_opencl", lambda: known)
+    monkeypatch.setattr(verdicts, "of_threads", lambda: own)
+    found, said = choice(1)
+    assert (found and found.verdict) == (first, second, None)[taken]
+    assert (found and found.id) == ("opencl:0:0", "opencl:1:0", None)[taken]
+    assert ("nearly the same" in said) == (milliseconds[taken] > min(milliseconds))
 
 
 def test_opencl_without_pyopencl_says_what_to_install(without_opencl):

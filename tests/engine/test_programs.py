@@ -46,7 +46,7 @@ def folder(monkeypatch, tmp_path) -> Path:
     """An empty cache folder, but for what is known of the devices' health."""
     known = [*cache.folder().glob("health-*.json")]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cache.folder().mkdir()
+    cache.folder().mkdir(exist_ok=True)
     for file in known:
         shutil.copy2(file, cache.folder())
     return tmp_path

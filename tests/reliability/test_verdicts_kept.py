@@ -112,7 +112,7 @@ def read_only(small_disk) -> Callable[[Path], dict[str, str]]:
 
 def taken_instead(tmp_path: Path, environment: dict[str, str]) -> tuple[Path, str]:
     """Return which cache folder is taken, and what is said of that."""
-    code = "from engine import cache; cache.settle(); print(cache.folder().parent)"
+    code = "from engine import cache; print(cache.folder().parent)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment | {"TMPDIR": str(tmp_path)},
@@ -127,21 +127,21 @@ def test_where_none_can_be_written_a_temporary_one_is_taken(how, tmp_path, reque
     broken = environment(**how(tmp_path / "broken"))
     for _ in range(2):
         taken, said = taken_instead(tmp_path, broken)
-        assert taken == tmp_path / f"ignetlab-{os.getuid()}"
+        assert taken == tmp_path / f"ignetlab-cache-{os.getuid()}"
         assert taken.stat().st_mode & 0o777 == 0o700
         assert said.startswith("engine: the user's cache folder cannot be written ([")
-        assert f"place of it {taken} is used, and XDG_CACHE_HOME can name an" in said
+        assert f"is kept in {taken}, and XDG_CACHE_HOME can name another" in said
     whole = environment(XDG_CACHE_HOME=str(tmp_path / "whole"))
     assert taken_instead(tmp_path, whole) == (tmp_path / "whole", "")
 
 
 def test_a_temporary_folder_of_others_is_not_taken(tmp_path):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
-    (tmp_path / f"ignetlab-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / f"ignetlab-cache-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
     broken = environment(**no_folder(tmp_path / "broken"))
     taken, said = taken_instead(tmp_path, broken)
     assert taken == tmp_path / "broken"
-    assert "in place of it nothing is used" in said
+    assert "is kept nowhere" in said
 
 
 def test_without_a_home_the_device_computes_and_is_tried_once(place, tmp_path):

@@ -149,6 +149,14 @@ def test_an_impossible_file_ends_before_the_first_job(project):
     assert not (project.work / "results").exists()
 
 
+def test_a_setting_given_twice_in_a_file_is_refused(project, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("scale: smoke\nseeds: [3]\nscale: demo\n")
+    result = project.run("--dry-run", "--configfile", str(file))
+    assert result.code == 1
+    assert f"{file}: expected YAML, received: the key 'scale' is given" in result.output
+
+
 def test_a_relative_data_dir_is_seen_from_where_the_user_stands(project, tmp_path):
     (tmp_path / "my data").mkdir()
     plan = project.plan("--config", "scale=smoke", "data_dir=my data", cwd=tmp_path)

@@ -11,7 +11,8 @@ sys.path.insert(0, str(BASE))
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from scripts.lib import datasets, described, endings, places, questions, showing
+from scripts.lib import datasets, described, endings, places, questions, schema
+from scripts.lib import showing
 from scripts.lib.inputs import KERAS_RUN, RUN, Inputs, numbered, of_all_folds
 from scripts.lib.kinds import convolutions, diagnostics, keras_peer, ladder
 from scripts.lib.params import StudyParams, above, code, megabytes, run_of, runs_above
@@ -40,6 +41,9 @@ try:
     # A relative data_dir is seen from where the user stands. With --directory Snakemake
     # has left that place before this line; the shell's PWD remembers it.
     stands = os.environ.get("PWD") if workflow.overwrite_workdir else None
+    # Snakemake has read them, but of a key that stands twice took the last without a word.
+    for file in workflow.config_settings.configfiles or ():
+        schema.read_yaml(Path(file), str(file))
     STUDY = load_study(
         BASE,
         config,

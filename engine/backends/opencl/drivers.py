@@ -32,7 +32,9 @@ _THREADS = "POCL_MAX_PTHREAD_COUNT", "CL_CONFIG_CPU_TBB_NUM_WORKERS"
 _NEAR = {"CL_CONFIG_CPU_FORCE_LOCAL_MEM_SIZE": "1MB"}
 # The beginnings of the names of settings on which a driver's health, and what it
 # compiles, may depend.
-_SETTINGS = ("POCL_", "CL_CONFIG_", "OCL_ICD_", "CUDA_VISIBLE_", "ROCR_", "GPU_")
+_SETTINGS = ("POCL_", "CL_CONFIG_", "OCL_ICD_")
+# Of those, what a cluster sets in a job with a GPU; nothing to the CPU's own drivers.
+_GPU_SETTINGS = ("CUDA_VISIBLE_", "ROCR_", "GPU_")
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,17 @@ class Driver:
         return [
             str(file or self.library),
             status and [status.st_size, status.st_mtime_ns],
-            settings(),
+            settings(gpu=self.origin != "pip"),
         ]
 
 
-def settings() -> list[tuple[str, str]]:
+def settings(*, gpu: bool) -> list[tuple[str, str]]:
     """Return the environment's settings on which what drivers make may depend."""
+    begin = _SETTINGS + (_GPU_SETTINGS if gpu else ())
     return sorted(
         (key, value)
         for key, value in os.environ.items()
-        if key.startswith(_SETTINGS) and key not in (*_THREADS, "OCL_ICD_VENDORS")
+        if key.startswith(begin) and key not in (*_THREADS, "OCL_ICD_VENDORS")
     )
 
 
@@ -138,7 +141,9 @@ def _named(path: Path) -> list[Driver]:
 
 
 def _in_folder(folder: Path, origin: str) -> list[Driver]:
-    return [d for file in sorted(folder.glob("*.icd")) for d in _in_file(file, origin)]
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    files = [folder / name for name in names if name.endswith(".icd")]
+    return [driver for file in files for driver in _in_file(file, origin)]
 
 
 def _in_file(file: Path, origin: str) -> list[Driver]:

@@ -40,7 +40,8 @@ class Library:
         self._by_text = bool(has_src_build_cache(device))
         names = device.platform.version, device.name, device.version
         parts = *names, device.driver_version, processor.signature(), options
-        identity = json.dumps([*parts, drivers.settings(), texts.every()])
+        settings = drivers.settings(gpu=device.type != cl.device_type.CPU)
+        identity = json.dumps([*parts, settings, texts.digest()])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.folder = cache.folder() / f"kernels-{digest}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "kernels"
@@ -15,6 +17,9 @@ def of(name: str) -> str:
 
 
 @functools.cache
-def every() -> list[tuple[str, str]]:
-    """Return the names and texts of all files, for what depends on any of them."""
-    return [(file.name, of(file.stem)) for file in sorted(_FOLDER.glob("*.cl"))]
+def digest() -> str:
+    """Return a digest of all files, for what depends on any of them."""
+    found = hashlib.sha256()
+    for name in sorted(os.listdir(_FOLDER)):
+        found.update(f"{name}\0".encode() + (_FOLDER / name).read_bytes())
+    return found.hexdigest()

@@ -70,7 +70,7 @@ class Tuning:
         device = self._device
         names = (device.name, device.version, device.driver_version)
         units = device.max_compute_units
-        return json.dumps([*names, processor.signature(), units, texts.every()])
+        return json.dumps([*names, processor.signature(), units, texts.digest()])
 
     def _read(self) -> dict[str, Shape]:
         try:
