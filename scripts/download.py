@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib import archives, cli, datasets
+from scripts.lib import archives, cli
+from scripts.lib.data.configured import DatasetError, load
 from scripts.lib.download import DownloadError, download
 
 
@@ -17,7 +18,7 @@ def download_dataset(config_path: Path, archive: Path, folder: Path) -> None:
     Raises: DatasetError if the archive cannot be had; ArchiveError if it does not hold
     what the configuration says.
     """
-    config = datasets.load(config_path)
+    config = load(config_path)
     asked = config["archive"]
     archives.check_members(asked["members"])
     try:
@@ -28,7 +29,7 @@ def download_dataset(config_path: Path, archive: Path, folder: Path) -> None:
             size_limit=asked["bytes"],
         )
     except DownloadError as problem:
-        raise datasets.DatasetError(
+        raise DatasetError(
             f"{config['title']}: {problem}, or its files in the folder "
             f"{config['folder']!r} of data_dir; or leave download: true out to run on "
             "the stand-in"

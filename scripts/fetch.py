@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from scripts.lib import cli, datasets
+from scripts.lib import cli
+from scripts.lib.data import kinds
+from scripts.lib.data.configured import load
 from scripts.lib.files import write_bytes, write_json
 
 
@@ -23,11 +23,12 @@ def fetch(
 
     Raises: DatasetError if a local data set's folder is missing or empty.
     """
-    config = datasets.load(config_path)
-    if config["kind"] in datasets.GENERATED:
-        for name, content in _generated(config):
+    config = load(config_path)
+    kind = kinds.of(config)
+    if kind.make:
+        for name, content in kind.make(config):
             write_bytes(folder / name, content)
-    files = datasets.list_drawings(config, folder)
+    files = kind.files(config, folder)
     write_json(
         source,
         {
@@ -40,23 +41,6 @@ def fetch(
             "files": len(files),
         },
     )
-
-
-def _generated(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each file of a generated data set."""
-    settings = config["embedded"]
-    if config["kind"] == "textures":
-        from scripts.lib import cifar, textures
-
-        yield "meta", cifar.encode_names(*textures.names())
-        for part in ("train", "test"):
-            batch = textures.make(part, settings[part], settings["seed"])
-            yield part, cifar.encode(batch)
-        return
-    from scripts.lib import embedded, person
-
-    for drawing in embedded.make_drawings(**settings):
-        yield f"{drawing.name}.jpeg", person.encode(drawing)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import nearest
-from scripts.lib import cli, datasets, overlays, part_sizes, pictures, splits
+from scripts.lib import cli, overlays, part_sizes, pictures, splits
+from scripts.lib.data.configured import load
 from scripts.lib.files import sha256_of, write_json
 from scripts.lib.samples import read_targets
 
@@ -30,7 +31,7 @@ def make_folds(args: argparse.Namespace) -> None:
             f"{args.protocol}: unit: expected one of {', '.join(splits.UNITS)}, "
             f"received {unit!r}{nearest(unit, splits.UNITS)}"
         )
-    stratify = datasets.load(args.dataset)["stratify"]
+    stratify = load(args.dataset)["stratify"]
     children = splits.read_children(args.labels)
     samples, strata = _read_samples(args.images, args.labels, stratify)
     copies = _copies(args, protocol) if unit == "row" else None

@@ -1,37 +1,21 @@
-"""Step `images`: from image files to one array of small grey images."""
+"""Step `images`: from image files to one array of small images."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from scripts.lib import cifar, cli, datasets, image_decoding, splits, tables
+from scripts.lib import cli, tables
+from scripts.lib.data import kinds
+from scripts.lib.data.configured import load
 from scripts.lib.files import write_csv, write_npz
 from scripts.lib.image_decoding import ImageError
-from scripts.lib.labels import REJECTED_LIMIT
 
 UNREADABLE_COLUMNS = ("file", "reason")
-# Phones' photos have up to 200 million, a page of A4 scanned at 1200 dpi 139 million; a
-# few kB of PNG can claim to have any number.
-BYTE_LIMIT = 200_000_000
-PIXEL_LIMIT = 250_000_000
-
-
-def read_image(path: Path, width: int, height: int) -> np.ndarray:
-    """Return the image as uint8 (height, width), grey, 255 = white.
-
-    Shrunk by averaging areas (cv2.INTER_AREA); what is transparent is white paper.
-    Source: S0 4.1 (36 × 58 px).
-    Raises: ImageError with the reason: see `image_decoding`; too large.
-    """
-    length = path.stat().st_size
-    if length > BYTE_LIMIT:
-        raise ImageError(f"{length:,} bytes, expected at most {BYTE_LIMIT:,}")
-    image = image_decoding.decode(path.read_bytes(), PIXEL_LIMIT)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def make_images(
@@ -39,45 +23,25 @@ def make_images(
 ) -> None:
     """Write images.npz (`images`, `ids`) and unreadable.csv, in labels.csv's order.
 
-    images uint8 (n, height, width). One file is in memory at a time.
-    Raises: ImageError if more than 5 % cannot be read, or none is left.
+    images uint8 (n, height, width) or (n, channels, height, width).
+    Raises: ImageError if more than 5 % cannot be read, none is left, or the labels are
+    of other images.
     """
-    config = datasets.load(config_path)
-    if config["kind"] in datasets.CIFAR:
-        _gather(folder, labels, out, unreadable)
-        return
-    width, height = config["image"]["width"], config["image"]["height"]
+    config = load(config_path)
     rows = tables.read(labels, ("sample", "file"))
-    images = np.empty((len(rows), height, width), np.uint8)
-    ids, refused = [], []
-    for row in rows:
-        try:
-            images[len(ids)] = read_image(folder / row["file"], width, height)
-            ids.append(row["sample"])
-        except (ImageError, OSError, cv2.error) as error:
-            refused.append({"file": row["file"], "reason": str(error)})
-    if not ids or len(refused) > REJECTED_LIMIT * len(rows):
-        first = "; ".join(f"{r['file']}: {r['reason']}" for r in refused[:5])
+    found = kinds.of(config).images(config, folder, rows)
+    refused = {row["file"] for row in found.unreadable}
+    if [r["sample"] for r in rows if r["file"] not in refused] != found.ids:
         raise ImageError(
-            f"{folder}: {len(refused)} of {len(rows)} images cannot be read, expected "
-            f"at most {REJECTED_LIMIT:.0%}; the first: {first}"
+            f"{labels}: expected the {len(found.ids)} images of {folder} in their "
+            f"order, received {len(rows)} others; make the labels anew"
         )
-    write_csv(unreadable, UNREADABLE_COLUMNS, refused)
-    write_npz(out, images=images[: len(ids)], ids=np.array(ids))
-
-
-def _gather(folder: Path, labels: Path, out: Path, unreadable: Path) -> None:
-    """Write images.npz of data whose images lie in few files: uint8 (n, 3, h, w)."""
-    ids, images = cifar.read_images(folder)
-    listed = list(splits.read_children(labels))
-    if listed != ids:
-        raise ImageError(
-            f"{labels}: expected the {len(ids)} images of {folder} in their order, "
-            f"received {len(listed)} others; make the labels anew"
-        )
-    write_csv(unreadable, UNREADABLE_COLUMNS, [])
-    # Photos hardly get smaller, and every training would unpack them.
-    write_npz(out, compressed=False, images=images, ids=np.array(ids))
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    write_csv(unreadable, UNREADABLE_COLUMNS, found.unreadable)
+    write_npz(
+        out, compressed=found.packed, images=found.images, ids=np.array(found.ids)
+    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Step `labels`: from file names, or a labels.csv, to one table of labels."""
+"""Step `labels`: from file names, a labels.csv or others to a table of labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.lib import cifar, cli, datasets, image_files, labels, labels_csv
+from scripts.lib import cli, labels
+from scripts.lib.data import kinds
+from scripts.lib.data.configured import load
 from scripts.lib.files import write_csv
 
 REJECTED_COLUMNS = ("file", "kind", "reason")
@@ -17,24 +19,14 @@ def make_labels(config_path: Path, folder: Path, out: Path, rejected: Path) -> N
 
     Raises: LabelError or DatasetError; then neither file is written.
     """
-    config = datasets.load(config_path)
-    files = datasets.list_drawings(config, folder)
-    if config["kind"] in datasets.CIFAR:
-        write_csv(rejected, REJECTED_COLUMNS, [])
-        write_csv(out, cifar.LABEL_COLUMNS, cifar.label_rows(folder))
-        return
-    if config["kind"] == "labels_csv":
-        found = labels_csv.from_csv(folder, files, config, config["title"])
-    else:
-        found = labels.from_names(files)
-    labels.list_leftovers(found, image_files.walk(folder))
-    known = (*image_files.IMAGE_SUFFIXES, *image_files.OTHER_SUFFIXES)
-    for file in image_files.list_unreadable_names(folder, known):
-        found.reject(file, "expected a name in UTF-8; rename it")
+    config = load(config_path)
+    kind = kinds.of(config)
+    found = kind.labels(config, folder, kind.files(config, folder))
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
     labels.check(found, f"{config['title']} ({folder})")
-    columns = ("sample", "file", "child", *found.factors, *labels.AGE_COLUMNS)
+    ages = [c for c in labels.AGE_COLUMNS if c in found.rows[0]]
+    columns = ("sample", "file", labels.GROUP, *found.factors, *ages)
     write_csv(rejected, REJECTED_COLUMNS, found.rejected)
     write_csv(out, columns, found.rows)
 

@@ -38,10 +38,16 @@ def make_accuracy(args: argparse.Namespace) -> None:
 
 
 def make_confusion(args: argparse.Namespace) -> None:
-    """Draw which superclass the last rung takes for which, on the test part."""
+    """Draw which class, or group of classes, the last rung takes for which."""
     about = json.loads(args.about_json)
     rung = about["rungs"][-1]
-    above = {row["class"]: row["superclass"] for row in tables.read(args.labels)}
+    coarser = about["coarser"]
+    rows = tables.read(args.labels)
+    named = ["+".join(row[factor] for factor in about["target"]) for row in rows]
+    above = {
+        name: row[coarser] if coarser else name
+        for name, row in zip(named, rows, strict=True)
+    }
     told: Counter[tuple[str, str]] = Counter()
     for run in ladder_runs.runs_of(about, rung, args.runs):
         told.update((row["target"], row["last"]) for row in run.predictions("test"))
@@ -55,7 +61,7 @@ def make_confusion(args: argparse.Namespace) -> None:
         rung["label"],
         counts,
         names,
-        errors_within(told, above),
+        errors_within(told, above) if coarser else None,
         read_json(args.source),
     )
     plots.save(figure, args.output)

@@ -56,16 +56,17 @@ COLUMNS = (
     "seeds",
     "note",
 )
+_TOP = "test, top {top}"
 # What a person reads: a row for each rung. (heading, part, epoch, what of it)
 _CELLS = (
     ("train", "train", "last", "own"),
     ("validation", "validation", "last", "own"),
     ("test", "test", "last", "own"),
-    ("test, top 5", "test", "last", "top5"),
+    (_TOP, "test", "last", "top5"),
     ("test without near-duplicates", "test", "last", "unlike"),
     ("validation, best epoch", "validation", "best", "own"),
     ("test, best epoch", "test", "best", "own"),
-    ("test, top 5, best epoch", "test", "best", "top5"),
+    (f"{_TOP}, best epoch", "test", "best", "top5"),
 )
 _CHANCE = "chance"
 _MIB = 2**20
@@ -76,8 +77,8 @@ _ENOUGH, _STEADY = 3, 1.05
 def make_table(args: argparse.Namespace) -> None:
     """Write STEM.csv, STEM.md and STEM.tex of a ladder.
 
-    The CSV has a row for each rung, part of the data and epoch (`last`, as S4 reports,
-    or `best`, chosen by the validation part), the text a row for each rung.
+    The CSV has a row for each rung, part of the data and epoch (`last`, or `best`,
+    chosen by the validation part), the text a row for each rung.
     """
     about, source = json.loads(args.about_json), read_json(args.source)
     alike = {row["test"] for row in tables.read(args.near_duplicates)}
@@ -96,10 +97,10 @@ def make_table(args: argparse.Namespace) -> None:
         rows += _rung_rows(rung, found, alike)
         sizes |= found[0].training["samples"]
     classes = read_json(found[0].folder / "metrics.json")["classes"]
-    rows += _chance_rows(classes)
+    rows += _chance_rows(classes, _top(about))
     rows = [{**common, **row} for row in rows]
     path = args.output_stem.with_name(f"{args.output_stem.name}.csv")
-    shown = _shown(rows)
+    shown = _shown(rows, about)
     title = f"The rungs of the ladder {about['group']} ({about['source']})"
     texts = _notes(about, source, rows, sizes)
     tables.write_texts(path, title, list(shown[0]), shown, texts)
@@ -133,7 +134,7 @@ def _rung_rows(
                 "trained_as": trained,
                 "note": f"the training of {trained}" if trained != rung["id"] else None,
             }
-            if part != "train":
+            if part != "train" and rung["record"].get("top"):
                 row |= _columns("top5", _scored(found, part, epoch, "top_score"))
             if part == "test":
                 row |= _columns("unlike", _without(found, part, epoch, alike))
@@ -197,16 +198,22 @@ def _without(found: Sequence[Run], part: str, epoch: str, alike: set[str]) -> Ac
     return ladder_runs.accuracy(hits, n)
 
 
+def _top(about: Mapping[str, Any]) -> int | None:
+    """Return among how many outputs the true class is looked for, if it is."""
+    return about["rungs"][0]["record"].get("top")
+
+
 def _cost(found: Sequence[Run]) -> dict[str, Any]:
     """Return what a rung's trainings took: means over the seeds, or what all have."""
     seconds = [row["seconds"] for run in found for row in run.history]
     training = [run.training for run in found]
+    gradients = [sd for run in found for sd in run.records("gradients").get(0, ())]
 
     def all_of(key: str) -> str:
         return " ".join(sorted({str(about[key]) for about in training}))
 
     return {
-        "gradient": median(sd for run in found for sd in run.records("gradients")[0]),
+        "gradient": median(gradients) if gradients else None,
         "parameters": all_of("parameters"),
         "passes": all_of("passes"),
         "pass_seconds": round(median(seconds), 3),
@@ -228,10 +235,11 @@ def _steady(run: Run) -> bool:
     return len(seconds) >= _ENOUGH and median(seconds) <= _STEADY * min(seconds)
 
 
-def _chance_rows(classes: int) -> Iterator[dict[str, Any]]:
+def _chance_rows(classes: int, top: int | None) -> Iterator[dict[str, Any]]:
     """Yield what a guess reaches: the classes of a part are equally frequent."""
     for part in PARTS:
-        top5 = None if part == "train" else 100 * min(5, classes) / classes
+        scored = top and part != "train"
+        top5 = 100 * min(top, classes) / classes if scored else None
         yield {
             "rung": _CHANCE,
             "label": _CHANCE,
@@ -242,18 +250,22 @@ def _chance_rows(classes: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _shown(
+    rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return a line for each rung, published and ours side by side."""
+    document, top = about["document"], _top(about)
+    cells = [cell for cell in _CELLS if top or cell[3] != "top5"]
     lines = []
     for rung in dict.fromkeys(row["rung"] for row in rows):
         mine = {(r["part"], r.get("epoch")): r for r in rows if r["rung"] == rung}
         any_row = next(iter(mine.values()))
         line = {"rung": any_row["label"]}
-        for heading, part, epoch, what in _CELLS:
+        for heading, part, epoch, what in cells:
             row = mine.get((part, epoch)) or mine[(part, None)]
             if what == "own" and epoch == "last":
-                line[f"S4: {part}"] = row.get("published")
-            line[heading] = _cell(row, what)
+                line[f"{document}: {part}"] = row.get("published")
+            line[heading.format(top=top)] = _cell(row, what)
         last = mine.get(("test", "last"), {})
         lines.append(
             {
@@ -304,7 +316,7 @@ def _notes(
         f"{kind}."
     )
     yield (
-        "S4 reports the accuracy after the last epoch, of one seed; so do the columns "
+        f"{about['document']}: the accuracy after the last epoch, as in the columns "
         "without `best epoch`, which is the one that the validation part chose."
     )
     yield (

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from scripts.lib.labels import GROUP
+
 FILES = ("meta", "test", "train")
 PARTS = ("train", "test")
-LABEL_COLUMNS = ("sample", "file", "child", "class", "superclass", "part")
+FACTORS = ("class", "superclass", "part")
 SIDE, CHANNELS = 32, 3
 _BYTES = CHANNELS * SIDE * SIDE  # of an image: red, green and blue planes, row by row
 # The whole of CIFAR-100's training part has 155 MB.
@@ -197,14 +199,14 @@ def sample_id(part: str, number: int) -> str:
 def label_rows(folder: Path) -> list[dict[str, str]]:
     """Return the rows of labels.csv: first train, then test, in the files' order.
 
-    A picture has no child; each stands for itself.  Raises: CifarError.
+    Each picture stands for itself.  Raises: CifarError.
     """
     fine, coarse = read_names(folder / "meta")
     return [
         {
             "sample": sample_id(part, i),
             "file": part,
-            "child": sample_id(part, i),
+            GROUP: sample_id(part, i),
             "class": fine[a],
             "superclass": coarse[b],
             "part": part,

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import nearest
-from scripts.lib import datasets, kinds, overlays, questions
+from scripts.lib import kinds, overlays, questions
+from scripts.lib.data import kinds as data_kinds
 from scripts.lib.kinds.kind import unknown
 from scripts.lib.kinds.learning import model_problems
 from scripts.lib.schema import problems, read_yaml
@@ -232,23 +233,15 @@ def _all_problems(configs: Configs) -> Iterator[str]:
 
 def _dataset_problems(name: str, configs: Configs) -> Iterator[str]:
     config, where = configs.datasets[name], f"config/datasets/{name}.yaml"
-    yield from unknown([config["stratify"]], config["factors"], where, "stratify")
+    for key in {"stratify", "coarser"} & set(config):
+        yield from unknown([config[key]], config["factors"], where, key)
     if "stand_in" in config:
-        kinds = {n: c["kind"] for n, c in configs.datasets.items()}
-        generated = [n for n, kind in kinds.items() if kind in datasets.GENERATED]
+        generated = [
+            n for n, c in configs.datasets.items() if data_kinds.of(c).generated
+        ]
         yield from unknown([config["stand_in"]], generated, where, "stand_in")
-    given = set(config.get("embedded", ()))
-    needed = {"embedded": {"drawings", "children"}, "textures": {"train", "test"}}
-    if config["kind"] in needed and not given >= needed[config["kind"]]:
-        wanted = ", ".join(sorted(needed[config["kind"]]))
-        yield f"{where}: embedded: expected {wanted} and seed, received {sorted(given)}"
-    elif config["kind"] == "embedded":
-        drawings, children = (config["embedded"][k] for k in ("drawings", "children"))
-        if not children <= drawings <= 3 * children:
-            yield (
-                f"{where}: embedded.drawings: expected {children} ... {3 * children} "
-                f"for {children} children, received {drawings}"
-            )
+    for told in data_kinds.of(config).problems(config):
+        yield f"{where}: {told}"
 
 
 def _protocol_problems(name: str, configs: Configs) -> Iterator[str]:

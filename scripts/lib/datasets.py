@@ -12,23 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.lib import cifar, embedded, image_files
-from scripts.lib.image_files import IMAGE_SUFFIXES
-from scripts.lib.schema import read_yaml
+from scripts.lib import image_files
+from scripts.lib.data import kinds
+from scripts.lib.data.configured import DatasetError, load
+from scripts.lib.data.kinds.kind import where_from
 
-_KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
-# Kinds that are drawn by this project, into files as their official likes have them.
-GENERATED = ("embedded", "textures")
 # What stands for the augmentation of rows that are not enlarged.
 PLAIN = "none"
-# Endings of tables, one of which may be a labels.csv under another name.
-_TABLES = (".csv", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
-# Kinds whose images lie in few files together, with a test part of their own.
-CIFAR = ("cifar", "textures")
-
-
-class DatasetError(ValueError):
-    """A data set that is not there or not as its configuration says."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +35,6 @@ class Choice:
     stands_in_for: str | None
     folder: Path | None
     downloaded: bool = False
-
-
-def load(path: str | Path) -> dict[str, Any]:
-    """Return the configuration of one data set.  Raises: DatasetError."""
-    try:
-        config = read_yaml(Path(path), str(path))
-    except ValueError as error:
-        raise DatasetError(str(error)) from None
-    if not isinstance(config, dict):
-        raise DatasetError(f"{path}: expected keys and values, received {config!r}")
-    needed = [*_KEYS, *(["embedded"] if config.get("kind") in GENERATED else [])]
-    missing = [key for key in needed if key not in config]
-    if missing:
-        raise DatasetError(f"{path}: the keys {', '.join(missing)} are missing")
-    return config
 
 
 def choose(
@@ -91,7 +66,7 @@ def choose(
         wanted = [dataset]
     for name in wanted:
         config = configs[name]
-        if config["kind"] in GENERATED:
+        if kinds.of(config).generated:
             return Choice(name, "stand-in", None, None)
         folder = data_dir / config["folder"] if data_dir else None
         if folder is not None and _is_folder(folder):
@@ -113,10 +88,10 @@ def choose(
             f"which looks like one of them; give {data_dir.parent}"
         )
     first = configs[wanted[0]]
-    if dataset != "auto":
+    if dataset != "auto" or "stand_in" not in first:
         raise DatasetError(
-            f"dataset {dataset}: expected its folder {first['folder']!r} in data_dir "
-            f"({data_dir or 'not set'}); {_where_from(first)}"
+            f"dataset {wanted[0]}: expected its folder {first['folder']!r} in data_dir "
+            f"({data_dir or 'not set'}); {where_from(first)}"
         )
     return Choice(first["stand_in"], "stand-in", wanted[0], None)
 
@@ -127,24 +102,6 @@ def _is_folder(path: Path) -> bool:
         what = f"a link to {path.readlink()}" if path.is_symlink() else "a file"
         raise DatasetError(f"{path}: expected a folder, received {what}")
     return path.is_dir()
-
-
-def check_folder(config: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a folder without the files by which it is read.
-
-    Snakemake says of a vanished input that there is nothing to be done, as long as what
-    was made of it is there.
-
-    Raises: DatasetError; OSError for a folder that may not be read.
-    """
-    if config["kind"] in CIFAR:
-        list_drawings(config, folder)
-    if config["kind"] == "labels_csv" and not (folder / "labels.csv").is_file():
-        like = [p.name for p in folder.iterdir() if p.suffix.lower() in _TABLES]
-        raise DatasetError(
-            f"{config['title']}: expected the file {folder / 'labels.csv'}, it is not "
-            f"there; tables that are there: {', '.join(sorted(like)) or 'none'}"
-        )
 
 
 def check_download(
@@ -158,7 +115,7 @@ def check_download(
     if names and not any("archive" in configs[c.dataset] for c in choices):
         raise DatasetError(
             f"download: none of {', '.join(names)} is published as an archive with a "
-            f"checksum; {_where_from(configs[names[0]])}"
+            f"checksum; {where_from(configs[names[0]])}"
         )
 
 
@@ -186,11 +143,6 @@ def _folders(names: Sequence[str], configs: Mapping[str, Mapping]) -> set[str]:
     return {configs[name]["folder"] for name in names if "folder" in configs[name]}
 
 
-def _where_from(config: Mapping[str, Any]) -> str:
-    by_hand = f"it comes from {config['address']}; lay it out there by hand"
-    return f"{by_hand}, or set download: true" if "archive" in config else by_hand
-
-
 def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | None:
     """Return data_dir of the configuration, else of IGNET_DATA_DIR, as a full path.
 
@@ -212,47 +164,4 @@ def data_dir_of(config: Mapping[str, Any], here: Path | None = None) -> Path | N
     return path
 
 
-def generated_files(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the files that a generated data set consists of, sorted."""
-    if config["kind"] == "textures":
-        return cifar.FILES
-    return embedded.drawing_files(**config["embedded"])
-
-
-def list_drawings(config: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return a data set's image files, relative to its folder, sorted.
-
-    Of the embedded one those that its configuration asks for: others in the folder are
-    of another seed or size.
-
-    Raises: DatasetError if the folder or one of the generated drawings is missing, or
-    there is no image.
-    """
-    if config["kind"] not in (*GENERATED, *CIFAR):
-        return list_images(folder, config["title"])
-    made = config["kind"] in GENERATED
-    files = list(generated_files(config) if made else cifar.FILES)
-    missing = [file for file in files if not (folder / file).is_file()]
-    if missing:
-        told = "scripts.fetch makes them" if made else _where_from(config)
-        raise DatasetError(
-            f"{config['title']}: expected {len(files)} files in {folder}, "
-            f"{len(missing)} are missing, the first {missing[0]}; {told}"
-        )
-    return files
-
-
-def list_images(folder: Path, title: str) -> list[str]:
-    """Return the image files below `folder`, relative to it, sorted.
-
-    Raises: DatasetError if the folder is missing or holds none.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f"{title}: expected the folder {folder}, it is not there")
-    files = image_files.list_files(folder, IMAGE_SUFFIXES)
-    if not files:
-        raise DatasetError(
-            f"{title}: expected images ({', '.join(IMAGE_SUFFIXES)}) in {folder}, "
-            f"received none{image_files.tell_others(folder)}"
-        )
-    return files
+__all__ = ["Choice", "DatasetError", "choose", "load"]

@@ -1,4 +1,4 @@
-"""A picture in grey on white paper: of which kind, how turned, how transparent.
+"""A picture on white paper, in grey or colour: its kind, how turned, how transparent.
 
 JPEG and PNG are decoded by OpenCV, the others by Pillow. A picture is decoded once;
 what is done to it is done to its transparency too.
@@ -21,6 +21,22 @@ _ORIENTATION = 274  # the tag of EXIF, and of TIFF
 _WHITE_IS_ZERO, _PHOTOMETRIC, _SUBFILE = 0, 262, 254  # of TIFF
 _HALVED = 100_000_000  # pixels; of a larger JPEG every other row and column is decoded
 _BAND = 4_000_000  # pixels that are laid on white paper at a time
+# By channels, and whether a picture is decoded at half its width and height.
+_HOW = {
+    (1, False): cv2.IMREAD_GRAYSCALE,
+    (1, True): cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    (3, False): cv2.IMREAD_COLOR_RGB,
+    (3, True): cv2.IMREAD_REDUCED_COLOR_2,
+}
+# By the dimensions that pixels have, and the channels that they shall have.
+_CHANGED = {
+    (2, 1): None,
+    (3, 1): cv2.COLOR_BGR2GRAY,
+    (2, 3): cv2.COLOR_GRAY2RGB,
+    (3, 3): cv2.COLOR_BGR2RGB,
+}
+# Colour: more than 1 % of the pixels whose channels differ by so many levels.
+_COLOURED, _COLOUR_LEVELS = 0.01, 40
 # How a kind of file begins; what is read by Pillow, by its own names.
 _READ = {
     b"\xff\xd8\xff": "JPEG",
@@ -52,9 +68,10 @@ class ImageError(ValueError):
     """An image file that cannot be used."""
 
 
-def decode(data: bytes, most: int) -> np.ndarray:
-    """Return the picture in grey, uint8 (rows, columns), 255 = white.
+def decode(data: bytes, most: int, channels: int = 1) -> np.ndarray:
+    """Return the picture, uint8, 255 = white.
 
+    In grey, (rows, columns), or for 3 channels (rows, columns, 3) red, green, blue.
     Turned as it says (EXIF); what is transparent is white paper.
     most: pixels, half of them where the colours of all must be held; a few kB can claim
     to have any number. A very large JPEG is decoded at half its width and height.
@@ -63,21 +80,34 @@ def decode(data: bytes, most: int) -> np.ndarray:
     kind = _kind(data)
     if kind in ("JPEG", "PNG"):
         size = (_jpeg_size if kind == "JPEG" else _png_size)(data)
-        _check_size(*size, most)
-        image = _transparent_png(data, most // 2) if kind == "PNG" else None
+        held = most if channels == 1 else most // 2
+        _check_size(*size, held)
+        png = kind == "PNG"
+        image = _transparent_png(data, most // 2, channels) if png else None
         if image is None:
             halved = kind == "JPEG" and size[0] * size[1] > _HALVED
-            how = cv2.IMREAD_REDUCED_GRAYSCALE_2 if halved else cv2.IMREAD_GRAYSCALE
-            image = _by_opencv(data, kind, how)
+            image = _by_opencv(data, kind, _HOW[channels, halved])
+            if channels == 3 and halved:  # for OpenCV it is blue that comes first
+                image = image[:, :, ::-1]
         return image
     try:
         with warnings.catch_warnings():  # of what it mends or leaves out
             warnings.simplefilter("ignore")
-            return _by_pillow(data, kind, most)
+            return _by_pillow(data, kind, most, channels)
     except ImageError:
         raise
     except Exception as error:  # its readers raise whatever a damaged file leads to
         raise ImageError(f"this {kind} file cannot be decoded: {error}") from None
+
+
+def has_colour(data: bytes, most: int) -> bool:
+    """Return whether a picture that `decode` reads has colours that grey would lose."""
+    if _kind(data) in ("JPEG", "PNG"):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+    else:
+        image = decode(data, most, 3)
+    spread = image.max(axis=2).astype(int) - image.min(axis=2)
+    return bool((spread > _COLOUR_LEVELS).mean() > _COLOURED)
 
 
 def _kind(data: bytes) -> str:
@@ -121,7 +151,7 @@ def _by_opencv(data: bytes, kind: str, how: int) -> np.ndarray:
     return image
 
 
-def _transparent_png(data: bytes, most: int) -> np.ndarray | None:
+def _transparent_png(data: bytes, most: int, channels: int) -> np.ndarray | None:
     """Return a PNG with transparency on white paper; None for one without.
 
     It lies in a channel, or one colour or level of grey is said to be transparent
@@ -134,11 +164,12 @@ def _transparent_png(data: bytes, most: int) -> np.ndarray | None:
     _check_size(*_png_size(data), most)
     image = _by_opencv(data, "PNG", cv2.IMREAD_UNCHANGED)  # and it is not turned
     if image.ndim == 3 and image.shape[2] == 4:
-        paper = _on_white(image[:, :, :3], image[:, :, 3])
+        paper = _on_white(image[:, :, :3], image[:, :, 3], channels)
     elif image.ndim == 2 and key:
         level = int.from_bytes(key[:2]) * (255 // (2**depth - 1) if depth < 8 else 1)
         paper = _eight_bits(image)
         paper[image == level] = 255
+        paper = _on_white(paper, None, channels)
     else:
         return None
     exif = Image.Exif()
@@ -158,7 +189,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _by_pillow(data: bytes, kind: str, most: int) -> np.ndarray:
+def _by_pillow(data: bytes, kind: str, most: int, channels: int) -> np.ndarray:
     image = Image.open(io.BytesIO(data), formats=[kind])
     _check_size(*image.size, most if image.mode in ("1", "L") else most // 2)
     _check_pages(image)
@@ -182,7 +213,8 @@ def _by_pillow(data: bytes, kind: str, most: int) -> np.ndarray:
         colours = np.asarray(image.convert("L"))
     else:
         colours = np.asarray(image.convert("RGB"))[:, :, ::-1]
-    return _turned(_on_white(colours, alpha), image.getexif().get(_ORIENTATION, 1))
+    paper = _on_white(colours, alpha, channels)
+    return _turned(paper, image.getexif().get(_ORIENTATION, 1))
 
 
 def _check_pages(image: ImageFile.ImageFile) -> None:
@@ -200,23 +232,27 @@ def _check_pages(image: ImageFile.ImageFile) -> None:
     image.seek(0)
 
 
-def _on_white(colours: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Return grey on white paper, uint8 (rows, columns).
+def _on_white(
+    colours: np.ndarray, alpha: np.ndarray | None, channels: int = 1
+) -> np.ndarray:
+    """Return a picture on white paper, uint8, in grey or for 3 channels in colour.
 
     colours: grey, or (rows, columns, 3) blue, green, red, 8 or 16 bits; alpha: (rows,
     columns), its largest number where nothing is transparent, or None.
     """
-    paper = np.empty(colours.shape[:2], np.uint8)
+    sides = colours.shape[:2]
+    paper = np.empty(sides if channels == 1 else (*sides, 3), np.uint8)
     step = max(1, _BAND // max(1, paper.shape[1]))
     for begin in range(0, len(paper), step):
         rows = slice(begin, begin + step)
         part = np.ascontiguousarray(colours[rows])
-        grey = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY) if part.ndim == 3 else part
-        grey = _eight_bits(grey)
+        how = _CHANGED[part.ndim, channels]
+        part = _eight_bits(part if how is None else cv2.cvtColor(part, how))
         if alpha is not None:
             portion = alpha[rows] / np.float32(np.iinfo(alpha.dtype).max)
-            grey = np.round(255 - (255 - grey) * portion)
-        paper[rows] = grey
+            portion = portion if channels == 1 else portion[:, :, None]
+            part = np.round(255 - (255 - part) * portion)
+        paper[rows] = part
     return paper
 
 
@@ -230,7 +266,7 @@ def _eight_bits(image: np.ndarray) -> np.ndarray:
 def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
     """Return a picture as it is to be seen; orientation: 1 ... 8, as EXIF counts."""
     if orientation in (5, 6, 7, 8):
-        image = image.T  # 5
+        image = image.swapaxes(0, 1)  # 5
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):

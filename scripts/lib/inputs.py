@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib import datasets, packages, questions, showing
+from scripts.lib.data import kinds as data_kinds
 from scripts.lib.kinds import diagnostics, keras_peer, ladder
 from scripts.lib.study import Study
 
@@ -65,13 +66,17 @@ class Inputs:
     def names(self, wildcards) -> Iterable[str]:
         """Return the names of a data set's files, relative to their folder."""
         config = self.study.datasets[wildcards.dataset]
-        if config["kind"] in datasets.GENERATED:
-            return datasets.generated_files(config)
+        kind = data_kinds.of(config)
+        if kind.made_files:
+            return kind.made_files(config)
         if wildcards.dataset in self.study.downloaded:
             return datasets.archive_files(config)
-        if config["kind"] in datasets.CIFAR:
-            return datasets.list_drawings(config, Path(self.folder(wildcards)))
-        return datasets.list_images(Path(self.folder(wildcards)), config["title"])
+        return kind.files(config, Path(self.folder(wildcards)))
+
+    def made_files(self, dataset: str) -> Iterable[str]:
+        """Return the names of the files of a generated data set."""
+        config = self.study.datasets[dataset]
+        return data_kinds.of(config).made_files(config)
 
     def raw(self, wildcards) -> Any:
         """Return a data set's files: editing one reruns what reads its pixels."""
@@ -92,13 +97,13 @@ class Inputs:
 
     def _label_files(self, wildcards) -> list[str]:
         """Return the files that labels are read from, relative to the folder."""
-        kind = self.study.datasets[wildcards.dataset]["kind"]
+        config = self.study.datasets[wildcards.dataset]
+        names = list(self.names(wildcards))
+        files = data_kinds.of(config).label_files(config, names)
         # Of what is in a storage a job finds no names but those of the files that it
         # is given.
         given = self.stored and not self.own_folder(wildcards.dataset)
-        everything = kind in datasets.CIFAR or given
-        names = list(self.names(wildcards)) if everything else []
-        return [*names, "labels.csv"] if kind == "labels_csv" else names
+        return list(dict.fromkeys([*names, *files])) if given else files
 
     def _named(self, wildcards, names: Iterable[str]) -> Any:
         """Return those files of a data set that can be named as inputs."""
@@ -338,16 +343,15 @@ class Inputs:
         protocol = ladder.protocol_of(self.study, group)
         return f"{self.data_folder(self._first(group))}/near_duplicates/{protocol}"
 
-    def ladder_of(self, dataset: str) -> str:
-        """Return a ladder that runs on a data set."""
-        groups = ladder.groups(self.study)
-        found = {self.study.dataset_of(self._first(group)): group for group in groups}
-        return found[dataset]
+    def sheet(self, ending: str) -> Callable[[Any], str]:
+        """Return an input function: the near-duplicates that a sheet shows."""
+        sheets = ladder.sheets(self.study)
+        return lambda wc: f"{self.near_duplicates(sheets[wc.split])}{ending}"
 
-    def ladder_datasets(self) -> list[str]:
-        """Return the data sets that ladders run on."""
-        groups = ladder.groups(self.study)
-        return sorted({self.study.dataset_of(self._first(group)) for group in groups})
+    def sheet_source(self, wildcards) -> str:
+        """Return where the data of such a sheet come from."""
+        group = ladder.sheets(self.study)[wildcards.split]
+        return f"{self.data_folder(self._first(group))}/source.json"
 
     def _first(self, group: str) -> str:
         return ladder.rungs(self.study, group)[0]

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scripts.lib import image_files
 from scripts.lib.image_files import DOCUMENTS, IMAGE_SUFFIXES, OTHER_SUFFIXES
 
 AGE_COLUMNS = ("age_years", "age_months")
+# What belongs together, and must not stand on two sides of a split.
+GROUP = "group"
 # A factor's value where the source leaves it empty.
 UNKNOWN = "unknown"
 # The most of all names that may be unreadable; beyond it the data set is not
@@ -46,10 +48,11 @@ class LabelError(ValueError):
 class Labels:
     """What a source says.
 
-    rows: one dict per drawing, sorted by `sample`: sample, file, child, the factors,
-    age_years (whole years), age_months. rejected: dicts file, kind, reason, where kind
-    is "rejected" (cannot be read) or "excluded" (no drawing, or left out by the data
-    set's config). notes: what was read otherwise than it is written; no fault.
+    rows: one dict per image, sorted by `sample`: sample, file, group (who drew it), the
+    factors, and where they are recorded age_years (whole years), age_months. rejected:
+    dicts file, kind, reason, where kind is "rejected" (cannot be read) or "excluded"
+    (no drawing, or left out by the data set's config). notes: what was read otherwise
+    than it is written; no fault.
     """
 
     factors: tuple[str, ...]
@@ -89,7 +92,7 @@ def parse_name(name: str) -> dict[str, Any]:
     child = f"{match['category']}-{int(match['number'])}"
     return {
         "sample": f"{child}{match['subject']}-{years}.{months}{match['author']}",
-        "child": child,
+        GROUP: child,
         "age_category": match["category"],
         "who_drew": _AUTHORS[match["author"]],
         "who_is_drawn": _SUBJECTS[match["subject"]],
@@ -121,6 +124,15 @@ def from_names(files: Iterable[str]) -> Labels:
         taken[row["sample"]] = file
         labels.rows.append({**row, "file": file})
     labels.rows.sort(key=lambda row: row["sample"])
+    return labels
+
+
+def in_folder(labels: Labels, folder: Path) -> Labels:
+    """Return labels with all on their list that lies in the folder and is not read."""
+    list_leftovers(labels, image_files.walk(folder))
+    known = (*IMAGE_SUFFIXES, *OTHER_SUFFIXES)
+    for file in image_files.list_unreadable_names(folder, known):
+        labels.reject(file, "expected a name in UTF-8; rename it")
     return labels
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.lib import image_files, label_table, spelling
 from scripts.lib.file_matching import Names, near_files, stem
-from scripts.lib.labels import AGE_COLUMNS, HIDDEN, UNKNOWN, LabelError, Labels
+from scripts.lib.labels import AGE_COLUMNS, GROUP, HIDDEN, UNKNOWN, LabelError, Labels
 
 _NAMED = 3  # spellings that a note names
 _MISSING = "listed in labels.csv, but there is no such image"
@@ -45,14 +45,16 @@ def from_csv(
 ) -> Labels:
     """Return the labels of a folder with a `labels.csv`.
 
-    Columns: `file` (relative to the folder or to the folder above), the child's (config
-    `columns: {child: NAME}`; else `child` or `participant`) and the factors' (config
-    `factors`; `columns: {FACTOR: NAME}` where the file calls one otherwise),
-    `age_months`. config may `keep` ({column: value}), `require` (columns
-    that may not be empty) and `exclude` ({file's stem: reason}); what they leave out is
-    listed as excluded. Two files that differ only in their ending would be one sample:
-    the first that is listed is taken, the other rejected. How tables, names and
-    spellings are read: `label_table`, `file_matching`, `spelling`.
+    Columns: `file` (relative to the folder or to the folder above), the child's or
+    another group's (config `columns: {group: NAME}` or `{child: NAME}`; else `child` or
+    `participant`) and the factors' (config `factors`; `columns: {FACTOR: NAME}` where
+    the file calls one otherwise), `age_months` if an age is among them, and with
+    `columns: {part: NAME}` whether it is of the set's part train or test. config may
+    `keep` ({column: value}), `require` (columns that may not be empty) and `exclude`
+    ({file's stem: reason}); what they leave out is listed as excluded. Two files that
+    differ only in their ending would be one sample: the first that is listed is taken,
+    the other rejected. How tables, names and spellings are read: `label_table`,
+    `file_matching`, `spelling`.
 
     Raises: LabelError for a missing file or column, a file listed twice, or children
     who may be one (config `similar_names`).
@@ -79,28 +81,32 @@ def from_csv(
 
 def _open(path: Path, config: Mapping[str, Any], where: str) -> _Reading:
     """Read the table and find its columns.  Raises: LabelError."""
-    named = {"child": "child", **config.get("columns", {})}
+    columns = config.get("columns", {})
+    named = {"child": columns.get("group", "child"), **columns}
+    named.pop("group", None)
     factors = tuple(f for f in config["factors"] if f not in AGE_COLUMNS)
+    ages = ["age_months"] if set(config["factors"]) & set(AGE_COLUMNS) else []
     rules = (*config.get("keep", ()), *config.get("require", ()))
-    used = dict.fromkeys(("file", "child", "age_months", *factors, *named, *rules))
+    used = dict.fromkeys(("file", "child", *ages, *factors, *named, *rules))
     wanted = {name: named.get(name, name) for name in used}
     try:
         asked = [*wanted.values(), "participant"]
         table = label_table.read(path, asked, where)
-        if "child" not in config.get("columns", {}) and table.place("child") is None:
+        if not {"child", "group"} & set(columns) and table.place("child") is None:
             taken = "participant" if table.place("participant") is not None else "child"
             wanted["child"] = taken
-        columns = {name: table.place(called) for name, called in wanted.items()}
+        places = {name: table.place(called) for name, called in wanted.items()}
     except label_table.TableError as error:
         raise LabelError(str(error)) from None
-    missing = [wanted[name] for name, place in columns.items() if place is None]
+    missing = [wanted[name] for name, place in places.items() if place is None]
     if missing:
         raise LabelError(
             f"{path}: expected the columns {', '.join(dict.fromkeys(wanted.values()))};"
             f" missing: {', '.join(missing)}; there are: {', '.join(table.columns)} "
             f"({table.told})"
         )
-    reading = _Reading(table, config, wanted["child"], columns, Labels(factors))
+    told = Labels((*factors, "part") if "part" in named else factors)
+    reading = _Reading(table, config, wanted["child"], places, told)
     if (table.encoding, table.separator) != ("UTF-8", ","):
         reading.labels.notes.append(f"{path}: {table.told}")
     return reading
@@ -177,10 +183,17 @@ def _left_out(record: Mapping[str, str], file: str, config: Mapping) -> str | No
 def _take(reading: _Reading, record: Mapping[str, str], file: str, number: int) -> None:
     """Add the row of a record, or reject it with the reason."""
     labels = reading.labels
-    text = spelling.clean(record["age_months"])
-    months = _months(text)
-    if months is None:
-        labels.reject(file, f"age_months: expected whole months, received {text!r}")
+    ages = {}
+    if "age_months" in reading.columns:
+        text = spelling.clean(record["age_months"])
+        months = _months(text)
+        if months is None:
+            labels.reject(file, f"age_months: expected whole months, received {text!r}")
+            return
+        ages = {"age_years": months // 12, "age_months": months}
+    if "part" in labels.factors and record["part"].strip() not in ("train", "test"):
+        told = f"part: expected train or test, received {record['part']!r}"
+        labels.reject(file, told)
         return
     child = spelling.clean(record["child"])
     if not child:
@@ -198,10 +211,9 @@ def _take(reading: _Reading, record: Mapping[str, str], file: str, number: int) 
         {
             "sample": sample,
             "file": file,
-            "child": record["child"].strip(),
+            GROUP: record["child"].strip(),
             **{factor: _value(record[factor]) for factor in labels.factors},
-            "age_years": months // 12,
-            "age_months": months,
+            **ages,
         }
     )
 
@@ -256,27 +268,28 @@ def _join_spellings(reading: _Reading) -> None:
     Raises: LabelError for those that may be one, unless `similar_names` says so or not.
     """
     labels, choice = reading.labels, reading.config.get("similar_names")
-    for column in ("child", *labels.factors):
+    for column in (GROUP, *labels.factors):
         joined = spelling.join_certain({row[column] for row in labels.rows})
-        _note_joined(labels, column, joined)
+        _note_joined(reading, column, joined)
         for row in labels.rows:
             row[column] = joined[row[column]]
         groups = spelling.alike({row[column] for row in labels.rows})
         if groups and choice is None:
             raise LabelError(_told_alike(reading, column, groups))
         if groups and choice == "joined":
-            _join(labels, column, groups)
+            _join(reading, column, groups)
 
 
-def _join(labels: Labels, column: str, groups: Sequence[Sequence[str]]) -> None:
+def _join(reading: _Reading, column: str, groups: Sequence[Sequence[str]]) -> None:
+    labels = reading.labels
     values = [row[column] for row in labels.rows]
     one = {name: spelling.most_used(g, values) for g in groups for name in g}
     for row in labels.rows:
         row[column] = one.get(row[column], row[column])
-    _note_joined(labels, column, one)
+    _note_joined(reading, column, one)
 
 
-def _note_joined(labels: Labels, column: str, joined: Mapping[str, str]) -> None:
+def _note_joined(reading: _Reading, column: str, joined: Mapping[str, str]) -> None:
     """Note which values, written otherwise, count as one."""
     spellings = defaultdict(list)
     for written in sorted(joined):
@@ -284,7 +297,8 @@ def _note_joined(labels: Labels, column: str, joined: Mapping[str, str]) -> None
     several = [group for group in spellings.values() if len(group) > 1]
     if several:
         told = [spelling.show(*group) for group in several]
-        labels.notes.append(f"{column}: read as one: {_first(told)}")
+        what = reading.child if column == GROUP else column
+        reading.labels.notes.append(f"{what}: read as one: {_first(told)}")
 
 
 def _told_alike(reading: _Reading, column: str, groups: Sequence[Sequence[str]]) -> str:
@@ -299,7 +313,7 @@ def _told_alike(reading: _Reading, column: str, groups: Sequence[Sequence[str]])
         )
         for group in groups
     ]
-    what = f"children ({reading.child})" if column == "child" else column
+    what = f"children ({reading.child})" if column == GROUP else column
     return (
         f"{reading.table.path}: {what}: expected one spelling of each, {len(groups)} "
         f"may be one under several: {_first(told)}. If they are one, correct the table "

@@ -134,7 +134,7 @@ def notes(about: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
     """Return what stands beside every number of a ladder's tables."""
     seeds: Sequence[int] = about["seeds"]
     return [
-        tables.about_data(source, "photographs"),
+        tables.about_data(source, about["samples"]),
         f"Scale: {about['scale']}; seeds: {' '.join(map(str, seeds))}; protocol: "
         f"{about['protocol']}, the set's own test part, read after the choice of the "
         "epoch.",

@@ -99,6 +99,14 @@ class StudyParams:
         """What a step reads of its data set's configuration."""
         return lambda wc: self.study.part("datasets", wc.dataset, *keys)
 
+    def reading(self, step: str) -> Function:
+        """The fingerprint of a step's code, and of the kind of data set it reads."""
+        return lambda wc: self.code_of(step, wc.dataset)
+
+    def code_of(self, step: str, dataset: str) -> str:
+        """The same for one data set."""
+        return code(step, f"lib.data.kinds.{self.study.datasets[dataset]['kind']}")
+
     def task(self, *keys: str) -> Function:
         """What one training is asked to do; keys: more of its protocol."""
         study = self.study

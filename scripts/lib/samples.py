@@ -64,6 +64,8 @@ class Samples:
         self.scale = task["recipe"].get("target_scale", 1.0)
         self.centered = task["recipe"].get("center", False)
         self.normalized = task["recipe"].get("normalize", False)
+        takes_classes = task.get("loss") in (None, "softmax_cross_entropy")
+        self._one_hot = not (self.regression or takes_classes)
         self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by fold
         targets = read_targets(labels, task["target"])
         if task["protocol"]["labels"] == "shuffled":
@@ -85,6 +87,13 @@ class Samples:
                 )
             number = {c: i for i, c in enumerate(combinations)}
             self.targets = np.array([number[v] for v in values])
+
+    def told(self, t: np.ndarray) -> np.ndarray:
+        """Return targets as the loss takes them.
+
+        Of a loss of values the output of the true class is to be 1, the others 0.
+        """
+        return np.eye(self.outputs)[t] if self._one_hot else t
 
     @property
     def outputs(self) -> int:

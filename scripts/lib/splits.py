@@ -19,6 +19,7 @@ import numpy as np
 from engine.random import stream
 from scripts.lib import tables
 from scripts.lib.files import read_json, sha256_of
+from scripts.lib.labels import GROUP
 
 PARTS = ("train", "validation", "test")
 UNITS = ("row", "drawing", "child", "official")
@@ -227,7 +228,7 @@ def check_sides(
 def load_folds(path: str | Path, labels: str | Path) -> Folds:
     """Read a folds file and check it against the labels file it was made from.
 
-    path: folds/PROTOCOL.json; labels: labels.csv (columns sample and child).
+    path: folds/PROTOCOL.json; labels: labels.csv (columns sample and group).
     Checked: the labels' sha256, the unit, that every id is known, and that no row, no
     drawing or no child (by `grouped_by`) stands on two sides of a fold.
     Raises: SplitError naming the file and what to do.
@@ -246,19 +247,20 @@ def load_folds(path: str | Path, labels: str | Path) -> Folds:
 
 
 def read_children(labels: str | Path) -> dict[str, str]:
-    """Return {sample: child} of a labels file, in its order.
+    """Return {sample: who drew it, or else belongs together} of a labels file.
 
+    In its order.
     Raises: SplitError if a column is missing or a sample stands there twice.
     """
     children: dict[str, str] = {}
-    for row in tables.read(labels, ("sample", "child")):
-        if not row["sample"] or not row["child"]:
+    for row in tables.read(labels, ("sample", GROUP)):
+        if not row["sample"] or not row[GROUP]:
             raise SplitError(
-                f"{labels}: expected a sample and a child in each row, received {row}"
+                f"{labels}: expected a sample and a {GROUP} in each row, received {row}"
             )
         if row["sample"] in children:
             raise SplitError(f"{labels}: the sample {row['sample']!r} is twice there")
-        children[row["sample"]] = row["child"]
+        children[row["sample"]] = row[GROUP]
     return children
 
 

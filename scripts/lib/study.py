@@ -14,6 +14,7 @@ from typing import Any
 
 from scripts.lib import datasets, deviations, kinds, places
 from scripts.lib.config import ConfigError, Configs, load_configs
+from scripts.lib.data import kinds as data_kinds
 from scripts.lib.files import sha256_of
 from scripts.lib.kinds.learning import merged_recipe
 from scripts.lib.schema import read_yaml
@@ -73,6 +74,7 @@ class Study:
             )
             for name, experiment in self.learned.items()
         }
+        self._check_data()
         if settings["download"]:
             datasets.check_download(self.choices.values(), configs.datasets)
         self.folders = {c.dataset: c.folder for c in self.choices.values()}
@@ -81,6 +83,41 @@ class Study:
         self.local = [name for name, folder in self.folders.items() if folder]
         self.trained = [n for n in self.learned if self.runs_of(n)]
 
+    def _check_data(self) -> None:
+        """Refuse data that models or protocols are not made for.
+
+        Raises: ConfigError with a line for each.
+        """
+        found = []
+        for name in self.learned:
+            dataset = self.dataset_of(name)
+            config, where = self.datasets[dataset], f"config/datasets/{dataset}.yaml"
+            shape = data_kinds.shape_of(config)
+            for variant in self.learned[name]["variants"]:
+                wanted = self._input_of(name, variant)
+                if wanted != shape:
+                    c, h, w = shape
+                    found.append(
+                        f"{where}: image: {c} × {h} × {w} (channels, height, width) do "
+                        f"not fit config/models/{self.model_of(name, variant)}.yaml, "
+                        f"whose input is {' × '.join(map(str, wanted))} (experiment "
+                        f"{name}); change the one or the other"
+                    )
+            official = [p for p in self.protocols_of(name) if self.is_official(p)]
+            if official and not data_kinds.has_parts(config):
+                found.append(
+                    f"{where}: it has no test part of its own, which the protocol "
+                    f"{official[0]} of the experiment {name} keeps; name its parts, or "
+                    "take another protocol"
+                )
+        if found:
+            raise ConfigError("\n".join(dict.fromkeys(found)))
+
+    def _input_of(self, experiment: str, variant: str) -> tuple[int, ...]:
+        """Return the shape of one image that a variant's network takes."""
+        spec = self.configs.models[self.model_of(experiment, variant)]
+        return tuple(spec["input"])
+
     def check_folders(self) -> None:
         """Refuse data sets in data_dir without the files by which they are read.
 
@@ -88,7 +125,8 @@ class Study:
         """
         for choice in set(self.choices.values()):
             if choice.folder and not choice.downloaded:
-                datasets.check_folder(self.datasets[choice.dataset], choice.folder)
+                config = self.datasets[choice.dataset]
+                data_kinds.of(config).check_folder(config, choice.folder)
 
     @property
     def whole(self) -> list[str]:
@@ -186,6 +224,12 @@ class Study:
         return next(
             (s["nouns"] for s in studies if experiment in s["experiments"]), _NOUNS
         )
+
+    def document_of(self, experiment: str) -> str:
+        """Return what an experiment's study calls its document."""
+        studies = self.configs.studies.values()
+        found = (s["document"] for s in studies if experiment in s["experiments"])
+        return next(found, "published")
 
     @property
     def targets(self) -> dict[str, list[str]]:
@@ -392,8 +436,11 @@ def _asked(dataset: str, experiment: Mapping[str, Any], configs: Configs) -> str
     if asked.get("stand_in", dataset) in stand_ins:
         return dataset
     alike = "stand_in" not in asked and dataset not in stand_ins
-    fits = alike and asked["image"] in [config["image"] for config in own]
-    return dataset if fits else "auto"
+    shapes = [data_kinds.shape_of(config) for config in own]
+    fits = alike and data_kinds.shape_of(asked) in shapes
+    targets = [set(v["target"]) for v in experiment["variants"].values()]
+    recorded = any(target <= set(asked["factors"]) for target in targets)
+    return dataset if fits and recorded else "auto"
 
 
 def load_study(

@@ -40,7 +40,7 @@ def small(tmp_path_factory) -> SimpleNamespace:
             {
                 "sample": f"p1-{i}m-{months // 12}.0f",
                 "file": f"{i}.jpeg",
-                "child": f"p1-{i // 2}",
+                "group": f"p1-{i // 2}",
                 "age_years": months // 12,
                 "age_months": months,
             }

@@ -31,6 +31,10 @@ def about(seeds=(0,)):
     other = {"passes": 2, "augment": [{"erase": {}}]}
     return {
         "group": "tiny",
+        "document": "S4",
+        "samples": "photographs",
+        "target": ["class"],
+        "coarser": "superclass",
         "source": "S4",
         "variant": "rung",
         "protocol": "official",
@@ -40,7 +44,7 @@ def about(seeds=(0,)):
             {
                 "id": name,
                 "trained_as": "both" if name == "final" else name,
-                "record": {"training_score": {"images": 2500}},
+                "record": {"training_score": {"images": 2500}, "top": 5},
                 "recipe": other if name in ("both", "final") else RECIPE,
                 "follows": follows[name],
                 "title": name,

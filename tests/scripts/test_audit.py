@@ -109,7 +109,7 @@ def test_by_child_is_clean(small, tmp_path):
 def test_counts_are_those_of_the_ids(small, tmp_path):
     found = _audit(small, tmp_path / "a.json", "paper")
     assert found["level"] == "leaks by design"
-    child = {row["sample"]: row["child"] for row in small.rows}
+    child = {row["sample"]: row["group"] for row in small.rows}
     learned = set()
     sides = iter(found["scored"])
     for fold in read_json(small.paper)["folds"]:
@@ -163,7 +163,7 @@ def test_a_child_on_two_sides_fails_and_is_named(small, tmp_path):
     fold["train"].append(moved)
     edited, out = tmp_path / "by-child.json", tmp_path / "out.json"
     write_json(edited, document)
-    child = next(row["child"] for row in small.rows if row["sample"] == moved)
+    child = next(row["group"] for row in small.rows if row["sample"] == moved)
     with pytest.raises(SplitError, match=f"fold 1: the child '{child}' is on two"):
         _audit(small, out, "by-child", folds=edited)
     # A file that also claims to be dealt by drawings is refused for what it holds.
@@ -276,7 +276,7 @@ def test_the_table_says_what_leaks_by_design(table):
 def test_the_closest_pairs_are_drawn(small, twins, tmp_path):
     with np.load(twins(8).with_name("images8.npz")) as file:
         images = file["images"]
-    children = [row["child"] for row in small.rows]
+    children = [row["group"] for row in small.rows]
     headings = dict(pair_sheet.closest_pairs(images, children))
     assert len(headings) == 3
     for heading, pairs in headings.items():

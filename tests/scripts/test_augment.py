@@ -24,7 +24,7 @@ def _load(path):
 
 def test_rows_know_their_drawing_and_child(small):
     made, images = _load(small.augmented), _load(small.images)
-    child = {row["sample"]: row["child"] for row in small.rows}
+    child = {row["sample"]: row["group"] for row in small.rows}
     assert made["images"].shape == (24 * 3, 58, 36) and made["images"].dtype == np.uint8
     assert made["copy"].dtype == np.int32 and made["copy"].tolist() == [0, 1, 2] * 24
     assert made["parent"].tolist() == np.repeat(images["ids"], 3).tolist()

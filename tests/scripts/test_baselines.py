@@ -159,7 +159,7 @@ def noise(tmp_path_factory):
     rows = [
         {
             "sample": f"d{i:02}",
-            "child": f"c{i // 2}",
+            "group": f"c{i // 2}",
             "age_years": 5,
             "who": "abcde"[i * 7 % 5],
         }
@@ -178,7 +178,7 @@ def noise(tmp_path_factory):
         images=np.clip(copies, 0, 255).astype(np.uint8),
         ids=np.array([f"{name}#{k}" for name in ids for k in range(10)]),
         parent=np.repeat(ids, 10),
-        child=np.repeat([row["child"] for row in rows], 10),
+        child=np.repeat([row["group"] for row in rows], 10),
         copy=np.tile(np.arange(10, dtype=np.int32), 60),
     )
     for protocol in ("paper", "by-child"):

@@ -3,12 +3,18 @@
 import pytest
 
 from scripts.lib import datasets, embedded
+from scripts.lib.data import kinds
+from scripts.lib.data.kinds import kind
 from tests.conftest import ROOT
 
 CONFIGS = {
     path.stem: datasets.load(path) for path in (ROOT / "config/datasets").glob("*.yaml")
 }
 WANTED = ["stirling", "draw-a-person"]
+
+
+def _check_folder(config, folder):
+    kinds.of(config).check_folder(config, folder)
 
 
 def _choose(data_dir=None, **settings):
@@ -78,19 +84,19 @@ def test_a_folder_without_its_table_or_files(tmp_path):
     config = CONFIGS["draw-a-person"]
     text = r"labels\.csv, it is not there; tables that are there: "
     with pytest.raises(datasets.DatasetError, match=f"{text}none"):
-        datasets.check_folder(config, tmp_path)
+        _check_folder(config, tmp_path)
     (tmp_path / "Labels.CSV").touch()
     (tmp_path / "children.xlsx").touch()
     with pytest.raises(datasets.DatasetError, match=f"{text}Labels.CSV, children.xlsx"):
-        datasets.check_folder(config, tmp_path)
+        _check_folder(config, tmp_path)
     (tmp_path / "labels.csv").symlink_to("gone.csv")
     with pytest.raises(datasets.DatasetError, match=text):
-        datasets.check_folder(config, tmp_path)
+        _check_folder(config, tmp_path)
     (tmp_path / "labels.csv").unlink()
     (tmp_path / "labels.csv").touch()
-    datasets.check_folder(config, tmp_path)
+    _check_folder(config, tmp_path)
     with pytest.raises(datasets.DatasetError, match="3 are missing, the first meta"):
-        datasets.check_folder(CONFIGS["cifar-100"], tmp_path)
+        _check_folder(CONFIGS["cifar-100"], tmp_path)
 
 
 def test_a_data_dir_that_is_no_text_or_nobodys():
@@ -150,7 +156,7 @@ def test_a_data_dir_that_is_a_data_set_itself_is_an_error(tmp_path):
 def test_a_configuration_without_a_key_is_an_error(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("title: Mine\nkind: embedded\nfactors: [sex]\n")
-    expected = "mine.yaml: the keys status, address, licence, image, embedded are miss"
+    expected = "mine.yaml: the keys status, address, licence, image are miss"
     with pytest.raises(datasets.DatasetError, match=expected):
         datasets.load(path)
 
@@ -159,10 +165,10 @@ def test_of_the_embedded_set_only_its_own_drawings_count(tmp_path):
     config = {**CONFIGS["embedded-drawings"]}
     config["embedded"] = {"drawings": 5, "children": 2, "seed": 0}
     with pytest.raises(datasets.DatasetError, match="5 are missing, the first"):
-        datasets.list_drawings(config, tmp_path)
+        kinds.of(config).files(config, tmp_path)
     for name in embedded.drawing_files(5, 2, 0) + embedded.drawing_files(5, 2, 1):
         (tmp_path / name).write_bytes(b"x")
-    assert datasets.list_drawings(config, tmp_path) == [
+    assert kinds.of(config).files(config, tmp_path) == [
         *embedded.drawing_files(5, 2, 0)
     ]
 
@@ -170,6 +176,6 @@ def test_of_the_embedded_set_only_its_own_drawings_count(tmp_path):
 def test_a_folder_without_images_is_an_error(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(datasets.DatasetError, match="expected images"):
-        datasets.list_images(tmp_path, "Drawings")
+        kind.list_images(tmp_path, "Drawings")
     with pytest.raises(datasets.DatasetError, match="it is not there"):
-        datasets.list_images(tmp_path / "gone", "Drawings")
+        kind.list_images(tmp_path / "gone", "Drawings")

@@ -16,11 +16,11 @@ def test_names_follow_the_grammar_and_their_own_data():
     files = embedded.drawing_files(338, 130, seed=0)
     found = labels.from_names(files)
     assert len(found.rows) == len(set(files)) == 338 and not found.rejected
-    assert len({row["child"] for row in found.rows}) == 130
+    assert len({row["group"] for row in found.rows}) == 130
     by_name = {row["sample"]: row for row in found.rows}
     for drawing in drawings:
         row = by_name[drawing.name]
-        assert (row["child"], row["age_months"]) == (drawing.child.id, drawing.months)
+        assert (row["group"], row["age_months"]) == (drawing.child.id, drawing.months)
 
 
 def test_listing_is_quick():

@@ -276,7 +276,7 @@ def _labels(small, tmp_path, change):
             lambda s, t: _labels(
                 s, t, lambda lines: [x.replace("p1-0,", ",") for x in lines]
             ),
-            r"labels\.csv: expected a sample and a child in each row",
+            r"labels\.csv: expected a sample and a group in each row",
         ),
         (
             lambda s, t: {"protocol": _protocol(t, unit="famly")},

@@ -11,6 +11,7 @@ from PIL import Image
 from scripts import images
 from scripts.labels import make_labels
 from scripts.lib import embedded, image_decoding, person
+from scripts.lib.data import picture_files
 from tests.conftest import ROOT
 
 CONFIG = ROOT / "config/datasets/stirling.yaml"
@@ -61,15 +62,15 @@ def test_bad_images_say_why(case, tmp_path):
     data, reason = BAD[case]
     path = tmp_path / "p1-1m-5.0f.jpeg"
     path.write_bytes(data)
-    with pytest.raises(images.ImageError, match=reason):
-        images.read_image(path, 36, 58)
+    with pytest.raises(image_decoding.ImageError, match=reason):
+        picture_files.read_image(path, 36, 58)
 
 
 @pytest.mark.parametrize("encode", [_jpeg, _png])
 def test_grey_values_survive_the_shrinking(encode, tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(encode())
-    image = images.read_image(path, 36, 58)
+    image = picture_files.read_image(path, 36, 58)
     assert image.shape == (58, 36) and image.dtype == np.uint8
     assert abs(int(image[-1].mean()) - 200) <= 2
 
@@ -80,7 +81,7 @@ def test_grey_values_survive_the_shrinking(encode, tmp_path):
 def test_what_cameras_and_phones_add_does_no_harm(data, tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(data)
-    assert abs(int(images.read_image(path, 36, 58)[-1].mean()) - 200) <= 2
+    assert abs(int(picture_files.read_image(path, 36, 58)[-1].mean()) - 200) <= 2
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -91,16 +92,16 @@ def test_transparent_is_white_paper(dtype, tmp_path):
     picture[20:40, :, 3] = full // 2
     path = tmp_path / "picture.png"
     path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    image = images.read_image(path, 36, 58)
+    image = picture_files.read_image(path, 36, 58)
     assert [int(image[i].max()) for i in (2, 21, 55)] == [255, 128, 0]
 
 
 def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "BYTE_LIMIT", 100)
+    monkeypatch.setattr(picture_files, "BYTE_LIMIT", 100)
     path = tmp_path / "picture"
     path.write_bytes(_jpeg())
-    with pytest.raises(images.ImageError, match="bytes, expected at most 100"):
-        images.read_image(path, 36, 58)
+    with pytest.raises(image_decoding.ImageError, match="bytes, expected at most 100"):
+        picture_files.read_image(path, 36, 58)
 
 
 def test_the_real_drawings_are_all_readable(real_data_dir, tmp_path):
@@ -121,7 +122,7 @@ def test_shrinking_takes_the_mean_of_an_area(tmp_path):
     lines = np.full((580, 360), 255, np.uint8)
     lines[:, ::5] = 0  # a fifth of every pixel's area is ink
     path.write_bytes(cv2.imencode(".png", lines)[1].tobytes())
-    assert (images.read_image(path, 36, 58) == 204).all()
+    assert (picture_files.read_image(path, 36, 58) == 204).all()
 
 
 def _folder(tmp_path, count, bad):
@@ -155,7 +156,9 @@ def test_unreadable_images_are_listed_and_left_out(tmp_path):
 
 def test_too_many_unreadable_images_stop_the_job(tmp_path):
     arguments = _folder(tmp_path, 40, bad=3)
-    with pytest.raises(images.ImageError, match=r"3 of 40 .* at most 5%.*p1-1m"):
+    with pytest.raises(
+        image_decoding.ImageError, match=r"3 of 40 .* at most 5%.*p1-1m"
+    ):
         images.make_images(*arguments)
     assert not arguments[3].exists() and not arguments[4].exists()
 
@@ -164,7 +167,7 @@ def test_generated_drawings_are_read(tmp_path):
     drawing = embedded.make_drawings(12, 5, seed=0)[3]
     path = tmp_path / f"{drawing.name}.jpeg"
     path.write_bytes(person.encode(drawing))
-    image = images.read_image(path, 36, 58)
+    image = picture_files.read_image(path, 36, 58)
     assert image.max() > 225 and image.min() < 190
 
 
@@ -179,8 +182,8 @@ def test_a_photo_of_a_phone_of_108_million_pixels(tmp_path, orientation):
     exif[274] = orientation
     Image.fromarray(stored).save(tmp_path / "photo.jpg", exif=exif)
     cv2.imwrite(str(tmp_path / "small.png"), small)
-    seen = images.read_image(tmp_path / "photo.jpg", 36, 58).astype(int)
-    expected = images.read_image(tmp_path / "small.png", 36, 58)
+    seen = picture_files.read_image(tmp_path / "photo.jpg", 36, 58).astype(int)
+    expected = picture_files.read_image(tmp_path / "small.png", 36, 58)
     assert np.abs(seen - expected).max() <= 2
 
 
@@ -197,15 +200,15 @@ def test_which_photos_are_decoded_whole(monkeypatch):
         ((16_320, 12_240), cv2.IMREAD_REDUCED_GRAYSCALE_2),
     ):
         asked[:] = [size]
-        image_decoding.decode(b"\xff\xd8\xff", images.PIXEL_LIMIT)
+        image_decoding.decode(b"\xff\xd8\xff", picture_files.PIXEL_LIMIT)
         assert asked[1] == how
     asked[:] = [(20_000, 20_000)]
-    with pytest.raises(images.ImageError, match="save it smaller"):
-        image_decoding.decode(b"\xff\xd8\xff", images.PIXEL_LIMIT)
+    with pytest.raises(image_decoding.ImageError, match="save it smaller"):
+        image_decoding.decode(b"\xff\xd8\xff", picture_files.PIXEL_LIMIT)
 
 
 def test_colours_that_must_all_be_held_are_fewer():
     header = struct.pack(">IIBBBBB", 15_000, 9_000, 8, 6, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header
-    with pytest.raises(images.ImageError, match="at most 125,000,000"):
+    with pytest.raises(image_decoding.ImageError, match="at most 125,000,000"):
         image_decoding.decode(data + bytes(4) + image_decoding._PNG_END, 250_000_000)

@@ -51,7 +51,7 @@ BAD = {
 @pytest.mark.parametrize("name", GOOD)
 def test_names_that_parse(name):
     row = labels.parse_name(name)
-    keys = ("sample", "child", "age_months", "who_drew", "who_is_drawn")
+    keys = ("sample", "group", "age_months", "who_drew", "who_is_drawn")
     assert tuple(row[k] for k in keys) == GOOD[name]
     assert row["age_years"] == row["age_months"] // 12
 
@@ -128,7 +128,7 @@ def test_labels_csv_takes_excludes_and_rejects(tmp_path):
         + "D8.jpg,c8,child,,71.0\n",
         [f"D{i}.jpg" for i in (1, 2, 3, 4, 5, 7, 8, 9, 10)],
     )
-    assert [(r["sample"], r["child"], r["age_months"]) for r in found.rows] == [
+    assert [(r["sample"], r["group"], r["age_months"]) for r in found.rows] == [
         ("D1", "c1", 70),
         ("D8", "c8", 71),
     ]
@@ -191,11 +191,11 @@ def test_files_that_would_be_one_sample_are_not_both_taken(tmp_path):
 def test_the_childs_column_may_be_child_or_participant(tmp_path):
     config = {"factors": ["sex"]}
     text = "file,participant,sex,age_months\nD1.jpg,c9,f,70\n"
-    assert _from_csv(tmp_path, text, config=config).rows[0]["child"] == "c9"
+    assert _from_csv(tmp_path, text, config=config).rows[0]["group"] == "c9"
     text = "file,participant,child,sex,age_months\nD1.jpg,c9,c7,f,70\n"
     (tmp_path / "drawings/labels.csv").write_text(text)
     found = labels_csv.from_csv(tmp_path / "drawings", ["D1.jpg"], config, "Drawings")
-    assert found.rows[0]["child"] == "c7"
+    assert found.rows[0]["group"] == "c7"
 
 
 def test_a_folder_in_the_folder_may_have_its_name(tmp_path):
@@ -258,7 +258,7 @@ def test_the_real_drawings(real_data_dir, tmp_path):
     out, rejected = tmp_path / "labels.csv", tmp_path / "rejected.csv"
     make_labels(config, real_data_dir / "draw-a-person", out, rejected)
     rows = list(csv.DictReader(out.read_text("utf-8").splitlines()))
-    assert len(rows) == 238 and len({r["child"] for r in rows}) == 112
+    assert len(rows) == 238 and len({r["group"] for r in rows}) == 112
     assert {r["age_years"] for r in rows} <= set("12345678")
     left_out = list(csv.DictReader(rejected.read_text("utf-8").splitlines()))
     assert len(left_out) == 69 and {r["kind"] for r in left_out} == {"excluded"}

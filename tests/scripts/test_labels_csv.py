@@ -177,7 +177,7 @@ def test_children_who_are_certainly_one_are_joined_and_it_is_said(tmp_path):
     names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
     children = ["Jörg", _nfd("Jörg"), "Jörg\u00a0", "7", "7.0"]
     found = _read(tmp_path, names, names, children=children)
-    assert [row["child"] for row in found.rows] == ["Jörg", "Jörg", "Jörg", "7", "7"]
+    assert [row["group"] for row in found.rows] == ["Jörg", "Jörg", "Jörg", "7", "7"]
     assert "child: read as one: '7' and '7.0'" in found.notes[0]
     assert r"'Jo\u0308rg'" in found.notes[0]
 
@@ -196,7 +196,7 @@ def test_children_who_may_be_one_stop_until_it_is_said(tmp_path):
     ):
         config = {**CONFIG, "similar_names": choice}
         found = _read(tmp_path, names, names, config, children)
-        assert [row["child"] for row in found.rows] == expected
+        assert [row["group"] for row in found.rows] == expected
         assert any("'Anna' and 'anna'" in n for n in found.notes) == (
             choice == "joined"
         )

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from engine.augment import pipeline
-from scripts.images import read_image
 from scripts.lib import embedded, likeness, person
+from scripts.lib.data.picture_files import read_image
 from scripts.lib.likeness import looks_of
 from tests.conftest import ROOT
 

@@ -33,7 +33,7 @@ def test_paper_puts_copies_of_one_drawing_on_both_sides(small):
 
 def test_by_child_keeps_every_child_on_one_side(small):
     samples = Samples(small.augmented, small.labels, small.by_child, TASK)
-    child = {row["sample"]: row["child"] for row in small.rows}
+    child = {row["sample"]: row["group"] for row in small.rows}
     tested = set()
     for fold in range(2):
         parts = {p: samples.part(fold, p) for p in ("train", "validation", "test")}

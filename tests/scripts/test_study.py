@@ -130,7 +130,7 @@ def test_protocols_that_differ_in_the_weights_alone_share_their_baselines(tmp_pa
 def test_params_hold_what_a_step_reads_and_no_more(tmp_path):
     found = study(tmp_path)
     assert json.loads(found.part("datasets", "embedded-drawings", "image", "kept")) == {
-        "image": {"width": 36, "height": 58}
+        "image": {"width": 36, "height": 58, "channels": 1}
     }
     assert set(json.loads(found.dealing("paper"))) == {
         "augmentation",

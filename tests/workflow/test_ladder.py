@@ -88,7 +88,7 @@ def test_nothing_is_left_to_do(ladder):
 
 
 def test_the_test_images_are_read_by_nothing_that_learns_or_chooses(planned):
-    trainings = [job for job in planned if job.rule == "train_rung"]
+    trainings = [job for job in planned if job.rule == "train_1_folds"]
     rungs = {file.split("/")[2] for job in trainings for file in job.outputs}
     assert rungs == {"cifar-vgg08", "cifar-l2"}  # the numbers of l2 are final's, too
     for job in trainings:
@@ -105,7 +105,7 @@ def test_one_rule_scores_on_the_test_images(planned):
         for job in planned
         if any(file.endswith("/test.npz") for file in job.inputs)
     }
-    assert reading == {"rung_scores", "near_duplicates"}
+    assert reading == {"evaluate_1_folds", "near_duplicates"}
     # The file that holds all images is read by what takes them apart alone.
     whole = {
         job.rule
@@ -113,7 +113,7 @@ def test_one_rule_scores_on_the_test_images(planned):
         if any(file.endswith("/images.npz") for file in job.inputs)
     }
     assert whole <= {"folds", "official_parts"}
-    scoring = [job for job in planned if job.rule == "rung_scores"]
+    scoring = [job for job in planned if job.rule == "evaluate_1_folds"]
     for job in scoring:
         assert any(file.endswith("last.npz") for file in job.inputs)
         assert any(file.endswith("model.npz") for file in job.inputs)
@@ -180,4 +180,4 @@ def test_a_changed_published_value_trains_nothing(ladder):
     with ladder.edited("config/experiments/cifar-vgg08.yaml", *value):
         rules = ladder.plan(*SETTINGS).rules
     assert "ladder_table" in rules
-    assert not rules & {"train_rung", "rung_scores", "folds", "official_parts"}
+    assert not rules & {"train", "evaluate", "folds", "official_parts"}

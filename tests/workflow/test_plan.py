@@ -80,12 +80,13 @@ def test_targets(project):
     measured = {"time_convolutions", "convolutions_figure"}
     assert project.plan(*smoke, "conv_study").rules == measured
     cifar = project.plan(*smoke, "cifar").rules
-    assert cifar >= measured | {"train_rung", "rung_scores", "claims"}
+    assert cifar >= measured | {"train", "evaluate", "claims"}
     everything = project.plan("--config", "scale=smoke").rules
-    assert not everything & {"train_rung", "official_parts", *measured}
+    assert not everything & {"ladder_table", "official_parts", *measured}
     ignet = project.plan(*smoke, "ignet")
     assert ignet.counts["table"] == 3  # ignet, its variants, its copies
-    assert {"derivatives", "freezeconnect", "tuning", "w2", "w2_figure"} <= ignet.rules
+    parts = ("derivatives", "freezeconnect", "tuning", "w2", "w2_figure")
+    assert {f"ignet_diagnostics_{part}" for part in parts} <= ignet.rules
     assert not any("keras_baseline" in job for job in ignet.jobs)
     assert "report" not in ignet.rules
     assert project.plan(*smoke, "report").rules == project.plan(*smoke, "all").rules

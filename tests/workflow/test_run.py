@@ -16,13 +16,13 @@ from .conftest import ROOT
 
 SMOKE = ("--config", "scale=smoke")
 DIAGNOSTICS = {
-    "derivatives",
-    "derivatives_figure",
-    "freezeconnect",
-    "freezeconnect_figure",
-    "tuning",
-    "w2",
-    "w2_figure",
+    "ignet_diagnostics_derivatives",
+    "ignet_diagnostics_derivatives_figure",
+    "ignet_diagnostics_freezeconnect",
+    "ignet_diagnostics_freezeconnect_figure",
+    "ignet_diagnostics_tuning",
+    "ignet_diagnostics_w2",
+    "ignet_diagnostics_w2_figure",
 }
 AFTER_TABLES = {"claims", "report", "summary"}
 DRAWN_FROM_SCORES = {"depths", "leak", "noise_map", "profiles", "samples"}

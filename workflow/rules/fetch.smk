@@ -50,7 +50,7 @@ rule fetch_local:
     group:
         PARAMS.group("data")
     params:
-        code=code("fetch"),
+        code=PARAMS.reading("fetch"),
         config=PARAMS.dataset("title", "status", "kind", "address", "licence"),
         folder=PARAMS.raw_folder,
     message:
@@ -69,7 +69,7 @@ for name in STUDY.generated:
         output:
             **numbered(
                 f"{datasets.raw_folder(name)}/{file}"
-                for file in datasets.generated_files(STUDY.datasets[name])
+                for file in INPUTS.made_files(name)
             ),
             source=f"results/data/{name}/source.json",
         log:
@@ -78,7 +78,7 @@ for name in STUDY.generated:
         group:
             PARAMS.group("data")
         params:
-            code=code("fetch"),
+            code=PARAMS.code_of("fetch", name),
             config=STUDY.part(
                 "datasets",
                 name,

@@ -18,7 +18,7 @@ rule images:
     threads: 1
     params:
         wildcards=wildcards_of,
-        code=code("images"),
+        code=PARAMS.reading("images"),
         unnamed=INPUTS.unnamed_raw,
         config=PARAMS.dataset("title", "image"),
         folder=PARAMS.raw_folder,

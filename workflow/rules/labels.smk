@@ -16,7 +16,7 @@ rule labels:
     group:
         PARAMS.group("data")
     params:
-        code=code("labels"),
+        code=PARAMS.reading("labels"),
         config=PARAMS.dataset("title", "kind", "factors", *LABEL_RULES),
         folder=PARAMS.raw_folder,
         names=lambda wc: STUDY.digest(INPUTS.names(wc)),

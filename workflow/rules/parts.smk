@@ -1,7 +1,7 @@
 # Needs:  images, labels, the set's own split
 # Makes:  results/data/DATASET/parts/PROTOCOL/{learn,test}.npz,
 #         results/data/DATASET/near_duplicates/PROTOCOL.{csv,json,npz},
-#         results/figures/DATASET-near-duplicates.png
+#         results/figures/DATASET[-PROTOCOL]-near-duplicates.png
 
 
 rule official_parts:
@@ -62,27 +62,27 @@ rule near_duplicates:
 rule near_duplicates_sheet:
     """Show test images beside the training images that they resemble."""
     input:
-        found=lambda wc: f"{INPUTS.near_duplicates(INPUTS.ladder_of(wc.dataset))}.json",
-        pairs=lambda wc: f"{INPUTS.near_duplicates(INPUTS.ladder_of(wc.dataset))}.npz",
-        source="results/data/{dataset}/source.json",
+        found=INPUTS.sheet(".json"),
+        pairs=INPUTS.sheet(".npz"),
+        source=INPUTS.sheet_source,
     output:
         report(
-            "results/figures/{dataset}-near-duplicates.png",
+            "results/figures/{split}-near-duplicates.png",
             caption="../report/near_duplicates.rst",
             category="The leak",
-            labels={"experiment": "{dataset}"},
+            labels={"experiment": "{split}"},
         ),
     log:
-        "logs/figures/{dataset}-near-duplicates.log",
+        "logs/figures/{split}-near-duplicates.log",
     wildcard_constraints:
-        dataset="|".join(INPUTS.ladder_datasets()) or "none-is-chosen",
+        split="|".join(ladder.sheets(STUDY)) or "none-is-chosen",
     group:
         PARAMS.group("tables")
     params:
         code=code("figures"),
         scale=STUDY.scale,
     message:
-        "show near-duplicates of {wildcards.dataset}"
+        "show near-duplicates of {wildcards.split}"
     shell:
         "python -m scripts.figures near-duplicates --found {input.found:q}"
         " --pairs {input.pairs:q} --source {input.source:q} --scale {params.scale}"

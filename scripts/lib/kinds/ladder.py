@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 # A rung has no variants; its runs lie where those of a variant of this name would.
 VARIANT = "rung"
-_ALIKE = ("datasets", "protocols", "target", "loss", "group")
+_ALIKE = ("datasets", "protocols", "target")
 
 
-FIGURES = ("curves", "accuracy", "confusion", "gradients")
+FIGURES = ("curves", "accuracy", "confusion")
 
 
 def complete(config: dict[str, Any]) -> None:
@@ -42,14 +42,36 @@ def complete(config: dict[str, Any]) -> None:
 def results(study: Study, name: str) -> list[str]:
     """Return tables and figures of a rung's ladder."""
     group = study.experiments[name]["group"]
-    dataset = study.dataset_of(name)
     figures = [f"{group}-{figure}" for figure in FIGURES]
+    if records(study, group, "gradients"):
+        figures.append(f"{group}-gradients")
     return [
         f"results/tables/{group}.csv",
         f"results/tables/{group}_pairs.csv",
         *(f"results/figures/{figure}.png" for figure in figures),
-        f"results/figures/{dataset}-near-duplicates.png",
+        f"results/figures/{sheet(study, group)}-near-duplicates.png",
     ]
+
+
+def sheet(study: Study, group: str) -> str:
+    """Return what the near-duplicates of a ladder's split are called.
+
+    By its data set, and by its protocol where that is not the plain `official`.
+    """
+    dataset = study.dataset_of(rungs(study, group)[0])
+    protocol = protocol_of(study, group)
+    plain = protocol == study.protocols[protocol]["unit"]
+    return dataset if plain else f"{dataset}-{protocol}"
+
+
+def sheets(study: Study) -> dict[str, str]:
+    """Return {what near-duplicates are called: a ladder with that split}."""
+    return {sheet(study, group): group for group in groups(study)}
+
+
+def records(study: Study, group: str, name: str) -> bool:
+    """Return whether all rungs that are trained record something."""
+    return all(name in study.learned[n]["record"] for n in trained(study, group))
 
 
 def rungs(study: Study, group: str) -> list[str]:
@@ -98,6 +120,10 @@ def ladder_json(study: Study, group: str) -> str:
     return json.dumps(
         {
             "group": group,
+            "document": study.document_of(names[0]),
+            "samples": study.nouns_of(names[0])["samples"],
+            "target": study.variant(names[0], VARIANT)["target"],
+            "coarser": study.datasets[study.dataset_of(names[0])].get("coarser"),
             "source": study.experiments[names[0]]["source"],
             "variant": VARIANT,
             "protocol": protocol_of(study, group),
@@ -135,6 +161,18 @@ def problems(name: str, configs: Configs) -> Iterator[str]:
     yield from learning_problems(name, configs)
     if len(config["protocols"]) != 1:
         yield f"{where}: protocols: expected one, received {config['protocols']}"
+    if config["group"] in configs.experiments:
+        told = "expected the id of no experiment, whose tables it would overwrite"
+        yield f"{where}: group: {told}, received {config['group']!r}"
+    if "training_score" not in config["record"]:
+        yield f"{where}: record: expected training_score, which a ladder's table shows"
+    for protocol in config["protocols"]:
+        unit = configs.protocols.get(protocol, {}).get("unit", "official")
+        if unit != "official":
+            yield (
+                f"{where}: protocols: expected one of the unit official, {protocol} "
+                f"has {unit}"
+            )
     for other, theirs in ladder.items():
         yield from _pair_problems(where, name, config, other, theirs)
     if copy and _training(config) != _training(ladder[copy]):

@@ -9,7 +9,7 @@ from engine import losses, optimizers, schedules, spec
 from engine.augment import pipeline
 from engine.errors import SpecError
 from engine.options import fill
-from scripts.lib import datasets, overlays
+from scripts.lib import overlays
 from scripts.lib.kinds.kind import unknown
 
 if TYPE_CHECKING:
@@ -24,18 +24,8 @@ def learning_problems(name: str, configs: Configs) -> Iterator[str]:
     config, where = configs.experiments[name], f"config/experiments/{name}.yaml"
     yield from unknown(config["datasets"], configs.datasets, where, "datasets")
     yield from unknown(config["protocols"], configs.protocols, where, "protocols")
-    yield from _stand_in_problems(name, config, configs)
     for variant in config["variants"]:
         yield from _variant_problems(where, config, variant, configs)
-
-
-def _stand_in_problems(name: str, config: Mapping, configs: Configs) -> Iterator[str]:
-    first = configs.datasets.get(config["datasets"][0], {})
-    if first and first["kind"] not in datasets.GENERATED and "stand_in" not in first:
-        yield (
-            f"config/experiments/{name}.yaml: datasets: {config['datasets'][0]} comes "
-            "first, so its file must name a `stand_in` for runs without data"
-        )
 
 
 def _variant_problems(
@@ -62,7 +52,7 @@ def _variant_problems(
         )
     yield from _engine_problems(losses.parse, settings["loss"], f"{where}: {key}")
     known = settings["loss"] in losses.LOSSES
-    if known and regression == losses.parse(settings["loss"]).takes_classes():
+    if known and regression and losses.parse(settings["loss"]).takes_classes():
         yield (
             f"{where}: {key}.loss: expected a loss for a {settings['task']}, received "
             f"{settings['loss']!r}"

@@ -1,4 +1,4 @@
-"""Which superclass is taken for which."""
+"""Which class, or group of classes, is taken for which."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def confusion(
     label: str,
     counts: np.ndarray,
     names: Sequence[str],
-    within: tuple[float, float],
+    within: tuple[float, float] | None,
     source: Mapping[str, Any],
 ) -> plt.Figure:
-    """Draw how the images of each superclass are told, rows summing to 100 %.
+    """Draw how the images of each class are told, rows summing to 100 %.
 
-    label: of the rung; counts: (K, K), true superclass by told one, over all seeds;
-    names: K; within: the share of errors that stay within the superclass, in per cent,
-    and that of errors made by chance.
+    label: of the rung; counts: (K, K), true class by told one, over all seeds;
+    names: K; within: where these are groups of classes (about: `coarser`), the share of
+    errors that stay within the group, in per cent, and that of errors made by chance.
     """
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = len(names)
@@ -45,14 +45,15 @@ def confusion(
     axis.set_xticks(range(size), shown, rotation=60, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(size), shown)
     axis.tick_params(labelsize=8, length=0)
-    axis.set_xlabel("told superclass")
-    axis.set_ylabel("true superclass, its images = 100 %")
-    stay, by_chance = within
-    axis.set_title(
-        f"{label}: {stay:.1f} % of the errors stay within the superclass "
-        f"(by chance {by_chance:.1f} %)",
-        fontsize=10,
-    )
+    what = about["coarser"] or "class"
+    axis.set_xlabel(f"told {what}")
+    axis.set_ylabel(f"true {what}, its images = 100 %")
+    title = label
+    if within is not None:
+        stay, by_chance = within
+        title += f": {stay:.1f} % of the errors stay within the {what} (by chance "
+        title += f"{by_chance:.1f} %)"
+    axis.set_title(title, fontsize=10)
     style.foot(
         figure,
         f"{style.about(about, source)} · test part, after the last epoch, all seeds · "

@@ -69,11 +69,11 @@ def ladder_curves(
             axis.tick_params(labelbottom=True)
     # An accuracy of chance would lie on the axis.
     axes[0, 0].set_ylim(-0.03 * top, top)
-    _legend(figure)
+    _legend(figure, about["document"])
     style.foot(
         figure,
         f"{style.about(about, source)} · a line for each seed · "
-        "stars: S4 after its last epoch, all images, one seed (↑: above)",
+        f"stars: {about['document']} after the last epoch (↑: above)",
     )
     height = figure.get_figheight()
     figure.tight_layout(rect=(0, 0.3 / height, 1, 1 - 0.4 / height))
@@ -133,14 +133,20 @@ def _star(
     axis.plot(x, y, _PUBLISHED, color=colour, ms=10, mec="white", clip_on=False)
 
 
-def _legend(figure: plt.Figure) -> None:
+def _legend(figure: plt.Figure, document: str) -> None:
     lines = [
         plt.Line2D([], [], color=colour, lw=1.3, marker=".", ms=3, label=part)
         for part, colour in _PARTS.items()
     ]
     lines += [
         plt.Line2D(
-            [], [], color=colour, ls="", marker=_PUBLISHED, ms=9, label=f"S4, {part}"
+            [],
+            [],
+            color=colour,
+            ls="",
+            marker=_PUBLISHED,
+            ms=9,
+            label=f"{document}, {part}",
         )
         for part, colour in _PARTS.items()
     ]
@@ -203,7 +209,7 @@ def _each_once(rows: Sequence[Row]) -> list[Row]:
 def _accuracy_foot(row: Row) -> str:
     return (
         f"{style.about_rows(row)} · lines: 95 % intervals over the {row['interval']} · "
-        "stars: S4 (↑: above)\nequal numbers of parameters stand side by side · "
+        "stars: published (↑: above)\nequal numbers of parameters stand side by side · "
         f"dotted: chance · {row['device']}, {row['threads']} thread(s)"
     )
 

@@ -87,7 +87,7 @@ def write_scores(
         outputs: dict[Evaluated, tuple[float, np.ndarray]] = {}
         for network, evaluated in networks.items():
             if evaluated not in outputs:
-                outputs[evaluated] = evaluated(part.x, part.t)
+                outputs[evaluated] = evaluated(part.x, samples.told(part.t))
             loss, given = outputs[evaluated]
             column = "prediction" if network == "best" else network
             parts[name][network] = {"loss": loss, **_scored(samples, part, given, top)}

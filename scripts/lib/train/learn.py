@@ -67,11 +67,11 @@ def _train_fold(
     rows = len(learned.ids)
     trainer = make_trainer(args, task, samples, device, fold, rows, before)
     network = trainer.network
-    monitor = Monitor(network, task.get("record", {}), learned)
+    monitor = Monitor(network, task.get("record", {}), learned, samples.told)
     history = _fit(
         trainer,
-        (learned.x, learned.t),
-        (held_out.x, held_out.t),
+        (learned.x, samples.told(learned.t)),
+        (held_out.x, samples.told(held_out.t)),
         checkpoint=_checkpoint(args, fold),
         on_epoch=_reporter(task, args, fold, samples),
         transform=transform(

@@ -8,17 +8,17 @@ also `training_loss`, the mean since the look before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import engine
-from engine import metrics
 from engine.random import stream
 from scripts.lib.files import write_csv
 from scripts.lib.samples import Part
+from scripts.lib.train.recipes import accuracy
 
 COLUMNS = ("pass", "step", "record", "layer", "name", "value")
 # What one record finds: (layer from 1, or None; its name, or None; value).
@@ -40,7 +40,7 @@ class TrainingScore:
 
     def __call__(self) -> Found:
         _, outputs = self.network.evaluate(self.x, self.t)
-        yield None, None, float(metrics.accuracy(outputs, self.t))
+        yield None, None, float(accuracy(outputs, self.t))
 
 
 class Gradients:
@@ -82,15 +82,22 @@ class Monitor:
     """Looks at a network that is being trained, as `record` says.
 
     record: {NAME of MEASURES: its settings, "steps": look after so many steps too};
-    network: as it is before the first step; learned: its training part.
+    network: as it is before the first step; part: its training part; told: makes of its
+    targets what the loss takes.
     """
 
-    def __init__(self, network: engine.Network, record: Mapping[str, Any], part: Part):
+    def __init__(
+        self,
+        network: engine.Network,
+        record: Mapping[str, Any],
+        part: Part,
+        told: Callable[[np.ndarray], np.ndarray],
+    ):
         order = stream(network.seed, "split", "watch").permutation(len(part.ids))
         asked = {name: record[name] for name in MEASURES if name in record}
         images = max((s.get("images", 0) for s in asked.values()), default=0)
         chosen = order[:images]
-        x, t = part.x[chosen], part.t[chosen]
+        x, t = part.x[chosen], told(part.t[chosen])
         self.measures = {
             name: MEASURES[name](network, x, t, **settings)
             for name, settings in asked.items()

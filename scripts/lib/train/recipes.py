@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 import engine
 from engine import metrics
 from scripts.lib.models import load_model
@@ -60,4 +62,10 @@ def fit_settings(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def score_of(task: Mapping[str, Any]) -> Callable:
     """Return the score of a task: MAPE in % (lower is better), or accuracy (higher)."""
-    return metrics.mape if task["task"] == "regression" else metrics.accuracy
+    return metrics.mape if task["task"] == "regression" else accuracy
+
+
+def accuracy(outputs: Any, targets: Any) -> float:
+    """Return the accuracy; targets: classes, or 1 at a class's own place and else 0."""
+    of_values = np.ndim(targets) == 2 and np.shape(targets)[1] > 1
+    return metrics.accuracy(outputs, np.argmax(targets, 1) if of_values else targets)

@@ -21,8 +21,8 @@ from engine import __main__ as command
 from engine import plain_data
 from engine.errors import EngineError
 from engine.exchange import keras, npz
-from scripts.images import read_image
 from scripts.lib import archives, cifar, files
+from scripts.lib.data.picture_files import read_image
 from scripts.lib.schema import read_yaml
 from tests.reliability.fuzz.harness import bounded
 

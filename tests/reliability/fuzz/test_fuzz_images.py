@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scripts.images import read_image
 from scripts.lib import archives, cifar
+from scripts.lib.data.picture_files import read_image
 from tests.reliability.fuzz.harness import Case, fuzz
 from tests.reliability.fuzz.mutate import INTEGERS, TEXTS, damaged, rezipped
 

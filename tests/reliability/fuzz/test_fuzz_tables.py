@@ -20,7 +20,7 @@ pytestmark = pytest.mark.reliability
 LABELS = "file,child,age_months,hand\n" + "".join(
     f"{i}.jpg,c{i // 2},{60 + i},left\n" for i in range(8)
 )
-OURS = "sample,file,child,hand,age_years,age_months\n" + "".join(
+OURS = "sample,file,group,hand,age_years,age_months\n" + "".join(
     f"{i},{i}.jpg,c{i // 2},left,5,{60 + i}\n" for i in range(8)
 )
 HISTORY = "pass,training_loss,validation_loss\n1,0.5,\n2,1e-3,nan\n"
@@ -56,7 +56,7 @@ def test_labels_csv(tmp_path):
             assert row["file"] in images and 0 < row["age_months"] <= 1200
         case.names.append(str(case.folder))
         labels.check(found, str(case.folder))
-        columns = ("sample", "file", "child", *found.factors, *labels.AGE_COLUMNS)
+        columns = ("sample", "file", labels.GROUP, *found.factors, *labels.AGE_COLUMNS)
         files.write_csv(case.folder / "out.csv", columns, found.rows)
         files.write_csv(
             case.folder / "bad.csv", ("file", "kind", "reason"), found.rejected
