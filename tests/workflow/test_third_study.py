@@ -101,10 +101,8 @@ experiments: [digits-16, digits-64, digits-squared, digits-8]
 """
 FILES = {
     "datasets/digits": DATASET,
-    "models/digits-dense": MODEL.replace(
-        "  - activation: %s\nloss: %s", "loss: softmax_cross_entropy"
-    ),
-    "models/digits-squared": MODEL % ("sigmoid", "squared_error"),
+    "models/digits-dense": DENSE,
+    "models/digits-squared": SQUARED_MODEL,
     "protocols/half": PROTOCOL,
     "experiments/digits-16": RUNG,
     "experiments/digits-64": WIDE,
