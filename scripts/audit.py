@@ -12,8 +12,9 @@ from typing import Any
 import cv2
 from threadpoolctl import threadpool_limits
 
-from scripts.lib import audit, cli
-from scripts.lib.files import write_json
+from scripts.lib.io import cli
+from scripts.lib.io.files import write_json
+from scripts.lib.leak import audit
 
 _WARNED = 3  # pairs named in the warning; the file lists more
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import audit, cli, tables
-from scripts.lib.files import read_json, write_csv
-from scripts.lib.sides import SCORED_PARTS
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.leak import audit
+from scripts.lib.leak.seen_rows import SCORED_PARTS
 
 SHARES = ("same_row", "same_drawing", "same_child")
 # any: also of the same drawing; other: of other drawings alone.

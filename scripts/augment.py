@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from engine.augment import pipeline
-from scripts.lib import cli, overlays, pictures
-from scripts.lib.files import write_npz
-from scripts.lib.splits import read_children, row_id
+from scripts.lib.data import image_arrays
+from scripts.lib.io import cli, inheritance
+from scripts.lib.io.files import write_npz
+from scripts.lib.split.protocols import read_children, row_id
 
 
 def make_copies(
@@ -23,11 +24,11 @@ def make_copies(
     in order (drawing, copy). seed: None takes the recipe's own.
     Raises: ValueError if recipe or files do not fit.
     """
-    config = overlays.load(recipe)
+    config = inheritance.load(recipe)
     steps = pipeline.parse_steps(config["steps"], f"{recipe}: steps")
     copies = config["copies"][scale]
     seed = config["seed"] if seed is None else seed
-    pixels, names = pictures.read_images(images)
+    pixels, names = image_arrays.read_images(images)
     children = read_children(labels)
     unknown = [name for name in names if name not in children]
     if unknown:
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="images.npz")
     parser.add_argument("--labels", type=Path, required=True, help="labels.csv")
     parser.add_argument("--recipe", type=Path, required=True, help="its YAML file")
-    parser.add_argument("--scale", choices=overlays.SCALES, required=True)
+    parser.add_argument("--scale", choices=inheritance.SCALES, required=True)
     parser.add_argument("--seed", type=int, help="by default the recipe's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="written, .npz")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scripts.lib import baselines, cli, overlays
-from scripts.lib.files import write_json
-from scripts.lib.samples import Part, Samples
-from scripts.lib.score import scores
+from scripts.lib.io import cli, inheritance
+from scripts.lib.io.files import write_json
+from scripts.lib.score import baselines, scores
+from scripts.lib.split.samples import Part, Samples
 
 
 def make_baselines(args: argparse.Namespace) -> None:
@@ -22,7 +22,7 @@ def make_baselines(args: argparse.Namespace) -> None:
     fold, whatever the protocol does with a network's weights.
     Raises: ValueError if the files do not fit each other or the task.
     """
-    protocol = overlays.load(args.protocol)
+    protocol = inheritance.load(args.protocol)
     task = {
         "task": args.task,
         "target": args.target.split("+"),

@@ -15,8 +15,8 @@ from typing import Any
 
 import engine
 from engine.backends.opencl.meter import Meter
-from scripts.lib import cli, tables
-from scripts.lib.files import write_csv
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import write_csv
 from scripts.lib.speed import counts
 from scripts.lib.speed.measure import TORCH, Bench, Found
 from scripts.lib.speed.rounds import QUIET, ROUNDS, SideError, Watch

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import claims, claims_words, cli, overlays, tables
-from scripts.lib.claims import ANY, Finding, Tables
-from scripts.lib.files import read_json, write_csv
+from scripts.lib.io import cli, inheritance, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.score import claims, claims_words
+from scripts.lib.score.claims import ANY, Finding, Tables
 
 COLUMNS = (
     "claim",
@@ -36,7 +37,7 @@ def make_table(args: argparse.Namespace) -> None:
 
     Raises: ValueError if a claim asks for a column that its table has not.
     """
-    asked = overlays.load(args.claims)
+    asked = inheritance.load(args.claims)
     read = {path.stem: tables.read(path) for path in args.tables}
     rows = [
         row

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, comparing, runs, statistics, tables
-from scripts.lib.comparing import Model
-from scripts.lib.files import read_json, write_csv
-from scripts.lib.splits import load_folds
+from scripts.lib.io import cli, runs, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.score import intervals, paired_tests
+from scripts.lib.score.paired_tests import Model
+from scripts.lib.split.protocols import load_folds
 
 COLUMNS = (
     "question",
@@ -64,14 +65,14 @@ def make_table(args: argparse.Namespace) -> None:
     Raises: ValueError if two models were not scored on the same rows of each fold.
     """
     asked = json.loads(args.comparison_json)
-    found = list(comparing.pairs(asked["pairs"], asked["experiments"]))
+    found = list(paired_tests.pairs(asked["pairs"], asked["experiments"]))
     read = _Reader(args.runs, args.data)
     rows = [
         {**_about(question, a, b), **_compare(a, b, read)} for question, a, b in found
     ]
     for row in rows:
         row["status"] = read.source(row["dataset"])["status"]
-    rows = comparing.with_verdicts(rows)
+    rows = paired_tests.with_verdicts(rows)
     path = args.output_stem.with_name(f"{args.output_stem.name}.csv")
     texts = _notes(asked, rows, read)
     tables.write_texts(path, asked["title"], SHOWN, map(_rounded, rows), texts)
@@ -109,7 +110,7 @@ class _Reader:
             ):
                 part = runs.scores_of(folder, model.protocol["reported"])
                 folds.setdefault(fold, []).append(part)
-            self._known[key] = [comparing.over_seeds(p) for p in folds.values()]
+            self._known[key] = [paired_tests.over_seeds(p) for p in folds.values()]
         return self._known[key]
 
     def learned(self, model: Model) -> float:
@@ -120,7 +121,7 @@ class _Reader:
             folder = self._data / dataset
             path = folder / "folds" / f"{protocol}.json"
             dealt = load_folds(path, folder / "labels.csv").folds
-            self._known[key] = statistics.mean_sd([len(f.train) for f in dealt])[0]
+            self._known[key] = intervals.mean_sd([len(f.train) for f in dealt])[0]
         return self._known[key]
 
     def _once(self, path: Path) -> Any:
@@ -146,7 +147,7 @@ def _about(question: str, a: Model, b: Model) -> dict[str, Any]:
 
 
 def _compare(a: Model, b: Model, read: _Reader) -> dict[str, Any]:
-    return comparing.compare(
+    return paired_tests.compare(
         read.scores(a),
         read.scores(b),
         lower_is_better=a.variant["task"] == "regression",
@@ -181,7 +182,7 @@ def _notes(
     yield (
         f"p_holm: p corrected by Holm for the {sum('p' in row for row in rows)} tests "
         "of this table; the verdict calls two models different if it is below "
-        f"{comparing.LEVEL}. Not tested: every fold differs by the same. With "
+        f"{paired_tests.LEVEL}. Not tested: every fold differs by the same. With "
         "few folds a test sees large differences only: 'no difference shown' does not "
         "say that there is none."
     )

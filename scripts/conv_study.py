@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, tables
-from scripts.lib.convolutions import fits, measured
-from scripts.lib.convolutions.ways import NUMPY
-from scripts.lib.files import write_csv
+from scripts.lib.conv_study import fits, measured
+from scripts.lib.conv_study.ways import NUMPY
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import write_csv
 
 Row = Mapping[str, Any]
 

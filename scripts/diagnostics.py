@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, devices
-from scripts.lib.diagnosis import derivatives, freezeconnect, tuning, w2
-from scripts.lib.diagnosis.cases import Case, Files
-from scripts.lib.diagnosis.writing import about, data_notes, write
-from scripts.lib.files import read_json, write_text
+from scripts.lib.diagnostics import derivatives, freezeconnect, tuning, w2
+from scripts.lib.diagnostics.cases import Case, Files
+from scripts.lib.diagnostics.writing import about, data_notes, write
+from scripts.lib.io import cli
+from scripts.lib.io.files import read_json, write_text
+from scripts.lib.train import devices
 
 _BAND = "Verdict of a der_w MAV, S0 5.4.2: below 0.01 slow, to 0.1 good, above it may "
 _BAND += "explode."

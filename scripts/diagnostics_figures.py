@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, plots, tables
-from scripts.lib.diagnosis import figures
+from scripts.lib import figures
+from scripts.lib.diagnostics import figures as own
+from scripts.lib.io import cli, tables
 
 DRAWN = {
-    "derivatives": figures.derivatives,
-    "w2": figures.w2,
-    "freezeconnect": figures.freezeconnect,
+    "derivatives": own.derivatives,
+    "w2": own.w2,
+    "freezeconnect": own.freezeconnect,
 }
 
 
@@ -25,7 +26,7 @@ def make_figure(part: str, table: Path, output: Path) -> None:
     if not texts:
         raise ValueError(f"{table}: expected rows, received none; make the table anew")
     rows = [{key: _value(text) for key, text in row.items()} for row in texts]
-    plots.save(figures.signed(DRAWN[part](rows), texts[0]), output)
+    figures.save(own.signed(DRAWN[part](rows), texts[0]), output)
 
 
 def _value(text: str) -> Any:

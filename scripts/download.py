@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib import archives, cli
 from scripts.lib.data.configured import DatasetError, load
-from scripts.lib.download import DownloadError, download
+from scripts.lib.download import archives
+from scripts.lib.download.fetching import DownloadError, download
+from scripts.lib.io import cli
 
 
 def download_dataset(config_path: Path, archive: Path, folder: Path) -> None:

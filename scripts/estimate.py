@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 import engine
-from scripts.lib import cli, devices
-from scripts.lib.files import write_csv
-from scripts.lib.models import load_model
-from scripts.lib.samples import read_targets
+from scripts.lib.io import cli
+from scripts.lib.io.files import write_csv
+from scripts.lib.split.samples import read_targets
+from scripts.lib.train import devices
+from scripts.lib.train.models import load_model
 
 COLUMNS = (
     "experiment",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib import cli
+from scripts.lib.io import cli
 from scripts.lib.score.evaluation import evaluate
 from scripts.lib.train.arguments import add_data_arguments
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib import cli
 from scripts.lib.data import kinds
 from scripts.lib.data.configured import load
-from scripts.lib.files import write_bytes, write_json
+from scripts.lib.io import cli
+from scripts.lib.io.files import write_bytes, write_json
 
 
 def fetch(

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from engine.exchange import npz
-from scripts.lib import cli, lookalike_sheet, pair_sheet, pictures, plots, runs, tables
-from scripts.lib.files import read_json
-from scripts.lib.splits import read_children
+from scripts.lib import figures
+from scripts.lib.data import image_arrays
+from scripts.lib.figures import pair_sheet, whitened_sheet
+from scripts.lib.io import cli, runs, tables
+from scripts.lib.io.files import read_json
+from scripts.lib.split.protocols import read_children
 
 
 def make_profiles(args: argparse.Namespace) -> None:
@@ -24,66 +27,68 @@ def make_profiles(args: argparse.Namespace) -> None:
                 args.runs, about, variant, protocol, about["seeds"][:1]
             )
             folds = [_read_history(folder / "history.csv") for _, _, folder in found]
-            panels.append(plots.Profile(variant, protocol, folds))
-    plots.save(plots.profiles(about, panels, read_json(args.source)), args.output)
+            panels.append(figures.Profile(variant, protocol, folds))
+    figures.save(figures.profiles(about, panels, read_json(args.source)), args.output)
 
 
 def make_augmentation(args: argparse.Namespace) -> None:
     """Draw a few drawings with their copies beside them, as S0's Fig. 3."""
     experiment = json.loads(args.about_json)
-    copies = pictures.read_rows(args.augmented, needed=("parent",))
+    copies = image_arrays.read_rows(args.augmented, needed=("parent",))
     images, parents = copies["images"], copies["parent"]
     names = list(dict.fromkeys(parents.tolist()))
     chosen = [
         names[i] for i in np.linspace(0, len(names) - 1, min(5, len(names))).astype(int)
     ]
     rows = [(name, images[parents == name][:6]) for name in dict.fromkeys(chosen)]
-    figure = plots.augmentation(experiment, rows, read_json(args.source))
-    plots.save(figure, args.output)
+    figure = figures.augmentation(experiment, rows, read_json(args.source))
+    figures.save(figure, args.output)
 
 
 def make_duplicates(args: argparse.Namespace) -> None:
     """Draw the drawings that look most alike, in pairs."""
-    images, ids = pictures.read_images(args.images)
+    images, ids = image_arrays.read_images(args.images)
     named = read_children(args.labels)
     children = [named[sample] for sample in ids]
     figure = pair_sheet.draw(images, ids, children, read_json(args.source))
-    plots.save(figure, args.output)
+    figures.save(figure, args.output)
 
 
 def make_near_duplicates(args: argparse.Namespace) -> None:
     """Draw test images beside the training images that they resemble."""
     pairs = npz.read(args.pairs)
     found, source = read_json(args.found), read_json(args.source)
-    figure = lookalike_sheet.draw(found, source, args.scale, pairs)
-    plots.save(figure, args.output)
+    figure = whitened_sheet.draw(found, source, args.scale, pairs)
+    figures.save(figure, args.output)
 
 
 def make_leak(args: argparse.Namespace) -> None:
     """Draw the same networks with the leak, without it, and their controls."""
     tables_ = map(tables.read, args.table)
     sheets = list(zip(json.loads(args.about_json), tables_, strict=True))
-    plots.save(plots.leak(sheets), args.output)
+    figures.save(figures.leak(sheets), args.output)
 
 
 def make_depths(args: argparse.Namespace) -> None:
     """Draw scores over the levels of a factor, such as depth."""
     (path,) = args.table
-    plots.save(
-        plots.depths(json.loads(args.about_json), tables.read(path)), args.output
+    figures.save(
+        figures.depths(json.loads(args.about_json), tables.read(path)), args.output
     )
 
 
 def make_noise(args: argparse.Namespace) -> None:
     """Draw scores over the level and the portion of the noise in the copies."""
     (path,) = args.table
-    plots.save(plots.noise(json.loads(args.about_json), tables.read(path)), args.output)
+    figures.save(
+        figures.noise(json.loads(args.about_json), tables.read(path)), args.output
+    )
 
 
 def make_samples(args: argparse.Namespace) -> None:
     """Draw drawings of the test parts with their ages and those that are told."""
     about = json.loads(args.about_json)
-    drawings, ids = pictures.read_images(args.images)
+    drawings, ids = image_arrays.read_images(args.images)
     images = dict(zip(ids, drawings, strict=True))
     named = {"id": about["variant"]}, {"id": about["protocol"], "k": about["k"]}
     told = {}
@@ -92,22 +97,22 @@ def make_samples(args: argparse.Namespace) -> None:
             if row["part"] == "test":
                 sample = row["id"].partition("#")[0]
                 told[sample] = (float(row["target"]), float(row["prediction"]))
-    chosen = plots.spread(
+    chosen = figures.spread(
         [(images[sample], *ages) for sample, ages in sorted(told.items())], args.number
     )
-    plots.save(plots.samples(about, chosen, read_json(args.source)), args.output)
+    figures.save(figures.samples(about, chosen, read_json(args.source)), args.output)
 
 
 def make_speed(args: argparse.Namespace) -> None:
     """Draw the engine's samples a second over those of the best peer."""
     rows = [row for path in args.table for row in tables.read(path)]
-    plots.save(plots.speed(rows), args.output)
+    figures.save(figures.speed(rows), args.output)
 
 
 def make_convolutions(args: argparse.Namespace) -> None:
     """Draw time and storage of ways to convolve over the work."""
     measured, fits = map(tables.read, args.table)
-    plots.save(plots.convolutions(measured, fits, args.series), args.output)
+    figures.save(figures.convolutions(measured, fits, args.series), args.output)
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import nearest
-from scripts.lib import cli, overlays, part_sizes, pictures, splits
+from scripts.lib.data import image_arrays
 from scripts.lib.data.configured import load
-from scripts.lib.files import sha256_of, write_json
-from scripts.lib.samples import read_targets
+from scripts.lib.io import cli, inheritance
+from scripts.lib.io.files import sha256_of, write_json
+from scripts.lib.split import part_sizes, protocols
+from scripts.lib.split.samples import read_targets
 
 
 def make_folds(args: argparse.Namespace) -> None:
@@ -24,31 +26,31 @@ def make_folds(args: argparse.Namespace) -> None:
     Raises: SplitError for too few drawings or children, a part that stays empty, or
     files that do not fit each other.
     """
-    protocol = overlays.load(args.protocol)
+    protocol = inheritance.load(args.protocol)
     unit = protocol["unit"]
-    if unit not in splits.UNITS:
-        raise splits.SplitError(
-            f"{args.protocol}: unit: expected one of {', '.join(splits.UNITS)}, "
-            f"received {unit!r}{nearest(unit, splits.UNITS)}"
+    if unit not in protocols.UNITS:
+        raise protocols.SplitError(
+            f"{args.protocol}: unit: expected one of {', '.join(protocols.UNITS)}, "
+            f"received {unit!r}{nearest(unit, protocols.UNITS)}"
         )
     stratify = load(args.dataset)["stratify"]
-    children = splits.read_children(args.labels)
+    children = protocols.read_children(args.labels)
     samples, strata = _read_samples(args.images, args.labels, stratify)
     copies = _copies(args, protocol) if unit == "row" else None
     ids = (
-        [splits.row_id(s, k) for s in samples for k in range(copies)]
+        [protocols.row_id(s, k) for s in samples for k in range(copies)]
         if copies
         else samples
     )
     groups = [children[s] for s in samples] if unit == "child" else ids
     try:
         dealt = _deal(args, protocol, ids, strata, groups)
-    except splits.SplitError as error:
-        raise splits.SplitError(
+    except protocols.SplitError as error:
+        raise protocols.SplitError(
             f"{args.dataset.stem}, protocol {args.protocol.stem} ({args.protocol}): "
             f"{error}"
         ) from None
-    folds = splits.Folds(
+    folds = protocols.Folds(
         dataset=args.dataset.stem,
         protocol=args.protocol.stem,
         unit="row" if unit == "row" else "drawing",
@@ -61,8 +63,8 @@ def make_folds(args: argparse.Namespace) -> None:
         samples_sha256=hashlib.sha256("\n".join(ids).encode()).hexdigest(),
         folds=dealt,
     )
-    owners = splits.owners_of(folds, children)
-    splits.check_sides(dealt, owners, folds.grouped_by, str(args.output))
+    owners = protocols.owners_of(folds, children)
+    protocols.check_sides(dealt, owners, folds.grouped_by, str(args.output))
     write_json(args.output, asdict(folds))
 
 
@@ -72,7 +74,7 @@ def _deal(
     ids: Sequence[str],
     strata: Sequence[str],
     groups: Sequence[str],
-) -> tuple[splits.Fold, ...]:
+) -> tuple[protocols.Fold, ...]:
     """Deal the rows or drawings as the protocol says; warn of uneven parts.
 
     ids: n; strata: of the drawings; groups: n, what stays on one side.
@@ -83,12 +85,12 @@ def _deal(
         values = read_targets(args.labels, ["part"])
         parts = [values[sample][0] for sample in ids]
         images = protocol["images"][args.scale]
-        return splits.split_official(ids, strata, parts, images=images, **request)
+        return protocols.split_official(ids, strata, parts, images=images, **request)
     request["folds"] = protocol["folds"][args.scale]
     if unit == "row":
         classes = [c for c in strata for _ in range(len(ids) // len(strata))]
-        return splits.split_rows(ids, classes, **request)
-    dealt = splits.split_groups(ids, strata, groups, **request)
+        return protocols.split_rows(ids, classes, **request)
+    dealt = protocols.split_groups(ids, strata, groups, **request)
     asked = part_sizes.asked_sizes(len(ids), request["folds"], request["validation"])
     if told := part_sizes.tell_uneven(dealt, groups, asked):
         where = f"{args.dataset.stem}, {args.protocol.stem}"
@@ -104,16 +106,16 @@ def _read_samples(
     Raises: SplitError for an image without a label, or a drawing without a class.
     """
     values = read_targets(labels, [stratify])
-    samples = pictures.read_ids(images)
+    samples = image_arrays.read_ids(images)
     unknown = [sample for sample in samples if sample not in values]
     if unknown:
-        raise splits.SplitError(
+        raise protocols.SplitError(
             f"{images}: {len(unknown)} drawings are not in {labels}, the first is "
             f"{unknown[0]!r}; make the images anew"
         )
     strata = [str(values[sample][0]) for sample in samples]
     if "" in strata:
-        raise splits.SplitError(
+        raise protocols.SplitError(
             f"{labels}: {stratify}: expected a value for every drawing, received none "
             f"for {samples[strata.index('')]!r}; record it, exclude the drawing, or "
             "stratify by another factor"
@@ -128,12 +130,12 @@ def _copies(args: argparse.Namespace, protocol: Mapping[str, Any]) -> int:
     """
     given = args.augmentation.stem if args.augmentation else None
     if given is None or given != protocol["augmentation"]:
-        raise splits.SplitError(
+        raise protocols.SplitError(
             f"{args.protocol}: unit: row deals the copies of the augmentation "
             f"{protocol['augmentation']!r}; expected its file by --augmentation, "
             f"received {str(args.augmentation) if given else 'none'}"
         )
-    return overlays.load(args.augmentation)["copies"][args.scale]
+    return inheritance.load(args.augmentation)["copies"][args.scale]
 
 
 def main() -> None:
@@ -146,7 +148,7 @@ def main() -> None:
         "--augmentation", type=Path, help="YAML file, where rows are dealt"
     )
     parser.add_argument("--dataset", type=Path, required=True, help="its YAML file")
-    parser.add_argument("--scale", choices=overlays.SCALES, required=True)
+    parser.add_argument("--scale", choices=inheritance.SCALES, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, help="written, .json")
     make_folds(parser.parse_args())

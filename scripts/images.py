@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scripts.lib import cli, tables
 from scripts.lib.data import kinds
 from scripts.lib.data.configured import load
-from scripts.lib.files import write_csv, write_npz
-from scripts.lib.image_decoding import ImageError
+from scripts.lib.data.image_decoding import ImageError
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import write_csv, write_npz
 
 UNREADABLE_COLUMNS = ("file", "reason")
 

@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.training.early_stopping import EarlyStopping
-from scripts.lib import cli, devices, keras_checkpoint, packages
-from scripts.lib.files import write_csv, write_json
-from scripts.lib.runs import fold_folder
-from scripts.lib.samples import Part, Samples
+from scripts.lib.io import cli, packages
+from scripts.lib.io.clock import peak_bytes
+from scripts.lib.io.files import write_csv, write_json
+from scripts.lib.io.runs import fold_folder
+from scripts.lib.peers import keras_checkpoint
 from scripts.lib.score.evaluation import write_scores
-from scripts.lib.speed.clock import peak_bytes
 from scripts.lib.speed.learning import Pass
+from scripts.lib.split.samples import Part, Samples
+from scripts.lib.train import devices
 from scripts.lib.train.arguments import add_data_arguments
 from scripts.lib.train.recipes import HISTORY_COLUMNS, fit_settings
 
 if TYPE_CHECKING:  # needs Keras
-    from scripts.lib.keras_peer import Side
+    from scripts.lib.peers.keras_sides import Side
 
 
 def learn_beside(args: argparse.Namespace) -> None:
@@ -37,7 +39,7 @@ def learn_beside(args: argparse.Namespace) -> None:
     Raises: PackageError without Keras; ValueError for what it cannot learn as we do.
     """
     packages.require_keras()
-    from scripts.lib.keras_peer import EngineSide, KerasSide
+    from scripts.lib.peers.keras_sides import EngineSide, KerasSide
 
     task = json.loads(args.experiment_json)
     samples = Samples(args.augmented, args.labels, args.folds, task)

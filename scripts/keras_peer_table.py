@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, comparing, runs, statistics, tables
-from scripts.lib.files import read_json, write_csv
-from scripts.lib.score import scores
+from scripts.lib.io import cli, runs, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.score import intervals, paired_tests, scores
 from scripts.lib.speed.learning import Pass, to_the_same_score
-from scripts.lib.splits import load_folds
+from scripts.lib.split.protocols import load_folds
 from scripts.tables import about_protocol, common_columns, leak_columns
 
 COLUMNS = (
@@ -141,17 +141,17 @@ def _difference(
         by_fold.setdefault(fold, []).append(parts)
     ours, theirs = (
         [
-            comparing.over_seeds([parts[i] for parts in fold])
+            paired_tests.over_seeds([parts[i] for parts in fold])
             for fold in by_fold.values()
         ]
         for i in (0, 1)
     )
     dealt = load_folds(args.folds / f"{protocol['id']}.json", args.labels).folds
-    found = comparing.compare(
+    found = paired_tests.compare(
         theirs,
         ours,
         lower_is_better=False,  # the plain difference, for better or worse
-        n_train=statistics.mean_sd([len(fold.train) for fold in dealt])[0],
+        n_train=intervals.mean_sd([len(fold.train) for fold in dealt])[0],
     )
     return {
         "difference": found["difference"],
@@ -214,7 +214,7 @@ def _to_the_same(
         for clock in ("seconds", "cpu_seconds")
         for side in (1, 2)
     )
-    wanted = statistics.mean_sd([reached[0] for reached in found])[0]
+    wanted = intervals.mean_sd([reached[0] for reached in found])[0]
     return {
         "same_score": wanted if regression else 100 * wanted,
         "seconds_to_same": ours,

@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.lib import cli, labels
-from scripts.lib.data import kinds
+from scripts.lib.data import kinds, labels
 from scripts.lib.data.configured import load
-from scripts.lib.files import write_csv
+from scripts.lib.io import cli
+from scripts.lib.io.files import write_csv
 
 REJECTED_COLUMNS = ("file", "kind", "reason")
 

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from scripts.lib import cli, ladder_runs, plots, tables
-from scripts.lib.files import read_json
+from scripts.lib import figures
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import read_json
+from scripts.lib.score import ladder_runs
 
 
 def make_curves(args: argparse.Namespace) -> None:
     """Draw accuracy over the passes of all rungs."""
     about = json.loads(args.about_json)
     rungs = [
-        plots.Curves(
+        figures.Curves(
             rung["label"],
             rung["published"],
             [run.history for run in ladder_runs.runs_of(about, rung, args.runs)],
@@ -28,13 +30,13 @@ def make_curves(args: argparse.Namespace) -> None:
     ]
     folder = ladder_runs.runs_of(about, about["rungs"][0], args.runs)[0].folder
     chance = 100 / read_json(folder / "metrics.json")["classes"]
-    figure = plots.ladder_curves(about, rungs, read_json(args.source), chance)
-    plots.save(figure, args.output)
+    figure = figures.ladder_curves(about, rungs, read_json(args.source), chance)
+    figures.save(figure, args.output)
 
 
 def make_accuracy(args: argparse.Namespace) -> None:
     """Draw test accuracy over parameters and seconds."""
-    plots.save(plots.ladder_accuracy(tables.read(args.table)), args.output)
+    figures.save(figures.ladder_accuracy(tables.read(args.table)), args.output)
 
 
 def make_confusion(args: argparse.Namespace) -> None:
@@ -56,7 +58,7 @@ def make_confusion(args: argparse.Namespace) -> None:
     counts = np.zeros((len(names), len(names)))
     for (target, given), number in told.items():
         counts[place[above[target]], place[above[given]]] += number
-    figure = plots.confusion(
+    figure = figures.confusion(
         about,
         rung["label"],
         counts,
@@ -64,7 +66,7 @@ def make_confusion(args: argparse.Namespace) -> None:
         errors_within(told, above) if coarser else None,
         read_json(args.source),
     )
-    plots.save(figure, args.output)
+    figures.save(figure, args.output)
 
 
 def errors_within(
@@ -106,8 +108,8 @@ def make_gradients(args: argparse.Namespace) -> None:
         if rung["recipe"] == about["rungs"][0]["recipe"]:
             first = ladder_runs.runs_of(about, rung, args.runs)[0]
             found[rung["label"]] = first.records("gradients")
-    figure = plots.layer_gradients(about, found, read_json(args.source))
-    plots.save(figure, args.output)
+    figure = figures.layer_gradients(about, found, read_json(args.source))
+    figures.save(figure, args.output)
 
 
 # Each figure with what it is drawn from, beside the file that is written.

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, comparing, ladder_runs, statistics, tables
-from scripts.lib.files import read_json, write_csv
-from scripts.lib.ladder_runs import PREDICTED, Run
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.score import intervals, ladder_runs, paired_tests
+from scripts.lib.score.ladder_runs import PREDICTED, Run
 
 COLUMNS = (
     "a",
@@ -79,10 +80,10 @@ def make_table(args: argparse.Namespace) -> None:
         "seeds": " ".join(map(str, about["seeds"])),
     }
     rows = [{**common, **row} for row in _pairs(about, args.runs)]
-    rows = comparing.with_verdicts(rows)
+    rows = paired_tests.with_verdicts(rows)
     for row in rows:
         if abs(row["difference"]) < _EVIDENCE:
-            row["verdict"] = comparing.NO_DIFFERENCE
+            row["verdict"] = paired_tests.NO_DIFFERENCE
     path = args.output_stem.with_name(f"{args.output_stem.name}.csv")
     title = f"Neighbouring rungs of the ladder {about['group']} on the same images"
     texts = _notes(about, source, rows)
@@ -115,7 +116,7 @@ def _compare(a: Run, b: Run) -> dict[str, Any]:
     n = len(right_a)
     both = sum(right_a[image] and right_b[image] for image in right_a)
     only_a, only_b = sum(right_a.values()) - both, sum(right_b.values()) - both
-    low, high = statistics.paired_interval(only_a, only_b, n)
+    low, high = intervals.paired_interval(only_a, only_b, n)
     return {
         "seed": a.seed,
         "n": n,
@@ -128,7 +129,7 @@ def _compare(a: Run, b: Run) -> dict[str, Any]:
         "difference": 100 * (only_a - only_b) / n,
         "low": 100 * low,
         "high": 100 * high,
-        "p": statistics.mcnemar(only_a, only_b),
+        "p": intervals.mcnemar(only_a, only_b),
     }
 
 
@@ -173,7 +174,7 @@ def _notes(
         "images of this kind, not two recipes: another seed is not covered."
     )
     yield (
-        f"verdict: no difference shown unless p_holm < {comparing.LEVEL} and the "
+        f"verdict: no difference shown unless p_holm < {paired_tests.LEVEL} and the "
         f"difference is at least {_EVIDENCE:g} point."
     )
 

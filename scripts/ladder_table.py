@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scripts.lib import cli, ladder_runs, statistics, tables
-from scripts.lib.files import read_json, write_csv
-from scripts.lib.ladder_runs import EPOCHS, Accuracy, Run
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.score import intervals, ladder_runs
+from scripts.lib.score.ladder_runs import EPOCHS, Accuracy, Run
 
 PARTS = ("train", "validation", "test")
 COLUMNS = (
@@ -157,11 +158,11 @@ def _gap(train: Accuracy, other: Accuracy) -> dict[str, float]:
     Over the images of both for one seed, over the seeds' gaps for more.
     """
     gaps = [a - b for a, b in zip(train.shares, other.shares, strict=True)]
-    interval = statistics.t_interval(gaps)
+    interval = intervals.t_interval(gaps)
     if interval is None:
         (a,), (b,) = train.hits, other.hits
-        ends = statistics.difference_interval(a, train.n, b, other.n)
-        interval = statistics.Interval(*(100 * end for end in ends))
+        ends = intervals.difference_interval(a, train.n, b, other.n)
+        interval = intervals.Interval(*(100 * end for end in ends))
     return {
         "gap": train.mean - other.mean,
         "gap_low": interval.low,
@@ -219,7 +220,7 @@ def _cost(found: Sequence[Run]) -> dict[str, Any]:
         "pass_seconds": round(median(seconds), 3),
         "fastest_seconds": round(min(seconds), 3),
         "steady": "yes" if all(map(_steady, found)) else "no",
-        "seconds": round(statistics.mean_sd([t["seconds"] for t in training])[0], 1),
+        "seconds": round(intervals.mean_sd([t["seconds"] for t in training])[0], 1),
         "peak_mib": round(max(t["peak_bytes"] for t in training) / _MIB, 1),
         "device": all_of("device"),
         "threads": all_of("threads"),

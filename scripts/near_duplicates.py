@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scripts.lib import cli, likeness, lookalikes, pictures, tables
-from scripts.lib.files import write_csv, write_json, write_npz
-from scripts.lib.lookalikes import Closest, PictureError, Whitening
+from scripts.lib.data import image_arrays
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import write_csv, write_json, write_npz
+from scripts.lib.leak import grey_features, whitened_matches
+from scripts.lib.leak.whitened_matches import Closest, PictureError, Whitening
 
 COLUMNS = (
     "test",
@@ -63,7 +65,7 @@ def find_near_duplicates(args: argparse.Namespace) -> None:
         )
     # One thread: sums in one order, so the same bytes on any number of cores.
     with threadpool_limits(1):
-        whitening = lookalikes.learn_whitening(learn.images)
+        whitening = whitened_matches.learn_whitening(learn.images)
         closest = _identical_first(_search(test, learn, whitening), test, learn)
         # Hardly any has a true partner, so what is found is none.
         control = _search(
@@ -96,7 +98,7 @@ def find_near_duplicates(args: argparse.Namespace) -> None:
 def _read(
     path: Path, rows: Sequence[Mapping[str, str]], target: str, labels: Path
 ) -> Part:
-    images, ids = pictures.read_images(path)
+    images, ids = image_arrays.read_images(path)
     if images.ndim != 4:
         raise PictureError(
             f"{path}: expected uint8 images (n, channels, height, width), received "
@@ -118,7 +120,7 @@ def _read(
 
 
 def _search(test: Part, learn: Part, whitening: Whitening) -> Closest:
-    return lookalikes.find_closest(
+    return whitened_matches.find_closest(
         test.images, learn.images, whitening, test.classes, learn.classes
     )
 
@@ -155,7 +157,7 @@ def _describe(
     ours, theirs = _pictures(closest, order, test, learn)
     grey, other = _grey(ours), _grey(theirs)
     mean = _grey(learn.images.mean(axis=0, dtype=np.float64)[None])[0]
-    signs, other_signs = (likeness.looks_of(g, mean).signs for g in (grey, other))
+    signs, other_signs = (grey_features.looks_of(g, mean).signs for g in (grey, other))
     bits = (signs != other_signs).sum(axis=1)
     pixel = np.abs(grey.astype(np.float64) - other).mean(axis=(1, 2))
     same = (ours == theirs).all(axis=(1, 2, 3))

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.lib import cli, pictures, splits
-from scripts.lib.files import write_npz
+from scripts.lib.data import image_arrays
+from scripts.lib.io import cli
+from scripts.lib.io.files import write_npz
+from scripts.lib.split import protocols
 
 
 def make_parts(
@@ -22,14 +24,14 @@ def make_parts(
     Only the images that the protocol takes; in the data set's order.
     Raises: SplitError for folds that are not of these images.
     """
-    dealt = splits.load_folds(folds, labels)
+    dealt = protocols.load_folds(folds, labels)
     (fold,) = dealt.folds
-    pixels, ids = pictures.read_images(images)
+    pixels, ids = image_arrays.read_images(images)
     place = {name: i for i, name in enumerate(ids)}
     for path, wanted in ((learn, fold.train + fold.validation), (test, fold.test)):
         missing = [name for name in wanted if name not in place]
         if missing:
-            raise splits.SplitError(
+            raise protocols.SplitError(
                 f"{folds}: {len(missing)} images are not in {images}, the first is "
                 f"{missing[0]!r}; make the folds anew"
             )

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from scripts.lib import cli, deviations
-from scripts.lib import tables as table_files
-from scripts.lib.files import write_text
+from scripts.lib.io import cli, deviations
+from scripts.lib.io import tables as table_files
+from scripts.lib.io.files import write_text
 
 # A published value is reached if ours is as good, or closer than this many points.
 _TOLERANCE = 1.0

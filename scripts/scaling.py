@@ -13,12 +13,12 @@ from typing import Any
 
 import engine
 from engine.backends.opencl.meter import Meter
-from scripts.lib import cli, tables
-from scripts.lib.files import write_csv
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import write_csv
+from scripts.lib.score.intervals import line_through
 from scripts.lib.speed.rounds import Turns, Watch, steps_for, take_turns
 from scripts.lib.speed.worker import Runner, ours
 from scripts.lib.speed.works import Work, choose, read_benchmarks, read_works
-from scripts.lib.statistics import line_through
 
 COLUMNS = (
     "work", "over", "n", "batch", "device", "threads", "seconds", "samples_per_second",

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib import cli, runs, statistics, tables
-from scripts.lib.files import read_json, write_csv
-from scripts.lib.samples import read_targets
-from scripts.lib.score import scores
+from scripts.lib.io import cli, runs, tables
+from scripts.lib.io.files import read_json, write_csv
+from scripts.lib.score import intervals, scores
+from scripts.lib.split.samples import read_targets
 
 COLUMNS = (
     "experiment",
@@ -200,7 +200,7 @@ def _scores(protocol: Mapping, found: list[tuple[int, int, Path]]) -> dict[str, 
     passes = sorted({t["passes"] for t in training})
     return {
         **scores.summary(parts),
-        "last": statistics.mean_sd(ends)[0] if carried else None,
+        "last": intervals.mean_sd(ends)[0] if carried else None,
         "passes": "-".join(map(str, dict.fromkeys((passes[0], passes[-1])))),
         "device": " ".join(sorted({t["device"] for t in training})),
         "seconds": round(sum(t["seconds"] for t in training), 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib import cli
+from scripts.lib.io import cli
 from scripts.lib.train.arguments import add_data_arguments
 from scripts.lib.train.learn import train
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import engine
-from scripts.lib import cli, tables
-from scripts.lib.files import write_csv
-from scripts.lib.schema import read_yaml
+from scripts.lib.io import cli, tables
+from scripts.lib.io.files import write_csv
+from scripts.lib.io.schema import read_yaml
 
 RATE, STEPS, EVERY = 0.002, 2001, 100
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)

@@ -1,7 +1,7 @@
 """What it costs to find out what is to be done, and to start one job after the other.
 
 Prints medians over rounds in milliseconds: checking config/, the fingerprints of all
-steps as scripts/lib/provenance.py makes them, the same files read by Python's own
+steps as scripts/lib/io/provenance.py makes them, the same files read by Python's own
 parser, and a dry run as a whole, with the number of its jobs. Then what a local job
 costs beside its own work: a run at scale smoke on one core, less what its steps took.
 """
@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.lib import provenance
-from scripts.lib.config import load_configs
-from scripts.lib.schema import read_yaml
+from scripts.lib.io import provenance
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.study.config import load_configs
 from tests.reliability.counting import Counter
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import sys
 import pyopencl as cl
 
 from scripts import train
-from scripts.lib import cli
+from scripts.lib.io import cli
 
 _LOST = -2  # CL_DEVICE_NOT_AVAILABLE
 

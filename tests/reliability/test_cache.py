@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.files import read_json
+from scripts.lib.io.files import read_json
 from tests.workflow.conftest import Project
 
 from .conftest import copy_with_few_drawings

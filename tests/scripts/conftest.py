@@ -7,7 +7,7 @@ import pytest
 
 from scripts.augment import make_copies
 from scripts.folds import make_folds
-from scripts.lib.files import write_csv, write_npz
+from scripts.lib.io.files import write_csv, write_npz
 from tests.conftest import ROOT
 from tests.scripts import diagnosed, downloading, loopback
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import engine
 from scripts import diagnostics
-from scripts.lib.diagnosis.cases import Case, Files
-from scripts.lib.files import write_json
+from scripts.lib.diagnostics.cases import Case, Files
+from scripts.lib.io.files import write_json
 from tests.conftest import ROOT
 
 PROTOCOLS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from scripts.lib.download import download
+from scripts.lib.download.fetching import download
 
 CONTENT = hashlib.shake_256(b"content").digest(300_000)
 OTHER = hashlib.shake_256(b"other").digest(300_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from scripts.lib.files import write_csv, write_json
+from scripts.lib.io.files import write_csv, write_json
 
 # 4 classes in 2 superclasses; images t0 ... t7 are of the classes abcdabcd.
 ABOVE = {"a": "one", "b": "one", "c": "two", "d": "two"}

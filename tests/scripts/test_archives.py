@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from scripts.lib.archives import ArchiveError, unpack
+from scripts.lib.download.archives import ArchiveError, unpack
 
 FILES = {"data/train": b"train" * 1000, "data/test": b"test" * 1000}
 WANTED = {"data/train": "train", "data/test": "below/test"}

@@ -14,19 +14,14 @@ from scripts.audit import make_audit
 from scripts.audit_table import COLUMNS, make_table
 from scripts.augment import make_copies
 from scripts.figures import make_duplicates
-from scripts.lib import (
-    duplicates,
-    embedded,
-    likeness,
-    pair_sheet,
-    person,
-    turned_matches,
-)
-from scripts.lib.audit import AuditError
-from scripts.lib.files import read_json, write_json, write_npz
-from scripts.lib.schema import read_yaml
-from scripts.lib.sides import Rows, Side, read_rows, sides_of
-from scripts.lib.splits import SplitError, load_folds
+from scripts.lib.data.generators import drawings, person
+from scripts.lib.figures import pair_sheet
+from scripts.lib.io.files import read_json, write_json, write_npz
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.leak import grey_features, row_matches, turned_matches
+from scripts.lib.leak.audit import AuditError
+from scripts.lib.leak.seen_rows import Rows, Side, read_rows, sides_of
+from scripts.lib.split.protocols import SplitError, load_folds
 from tests.conftest import ROOT
 from tests.scripts.conftest import CONFIG
 
@@ -134,11 +129,11 @@ def test_counts_are_those_of_the_ids(small, tmp_path):
 def test_nearest_rows_are_those_of_a_plain_comparison(small):
     rows = read_rows(small.augmented)
     mean = rows.images[rows.copies == 0].mean(axis=0)
-    looks = likeness.looks_of(rows.images, mean)
+    looks = grey_features.looks_of(rows.images, mean)
     for path, carried in ((small.paper, True), (small.by_child, False)):
         folds = load_folds(path, small.labels)
         sides = list(sides_of(folds, rows, carried=carried))
-        near = duplicates.nearest(looks.pixels, rows.drawings, sides)
+        near = row_matches.nearest(looks.pixels, rows.drawings, sides)
         correlation = looks.correlations(looks)
         for side, found in zip(sides, near, strict=True):
             seen = np.flatnonzero(side.seen)
@@ -152,7 +147,7 @@ def test_blocks_change_nothing(small, tmp_path, monkeypatch):
     whole = _audit(small, tmp_path / "a.json", "paper")
     # Many copies of many pairs of these drawings are close: ten pairs are named.
     assert len(whole["near_duplicates"]["pairs"]) == 10
-    monkeypatch.setattr(likeness, "_CELLS", 100)
+    monkeypatch.setattr(grey_features, "_CELLS", 100)
     assert _audit(small, tmp_path / "b.json", "paper") == whole
 
 
@@ -306,7 +301,7 @@ def test_one_drawing_by_each_child_leaves_out_a_list():
 @pytest.fixture(scope="module")
 def figures():
     """24 generated drawings, whole sheets."""
-    made = embedded.make_drawings(drawings=24, children=24, seed=3)
+    made = drawings.make_drawings(drawings=24, children=24, seed=3)
     pages = [np.frombuffer(person.encode(drawing), np.uint8) for drawing in made]
     return [cv2.imdecode(page, cv2.IMREAD_GRAYSCALE) for page in pages]
 

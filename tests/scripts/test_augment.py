@@ -10,7 +10,7 @@ import yaml
 
 from engine.augment import pipeline
 from scripts.augment import make_copies
-from scripts.lib.files import write_npz
+from scripts.lib.io.files import write_npz
 from tests.conftest import ROOT
 
 RECIPES = ROOT / "config/augmentations"

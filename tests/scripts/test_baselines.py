@@ -8,10 +8,9 @@ from sklearn.linear_model import Ridge
 
 from scripts.baselines import make_baselines
 from scripts.folds import make_folds
-from scripts.lib import baselines, statistics
-from scripts.lib.files import read_json, write_csv, write_npz
-from scripts.lib.samples import Part, Samples
-from scripts.lib.score import scores
+from scripts.lib.io.files import read_json, write_csv, write_npz
+from scripts.lib.score import baselines, intervals, scores
+from scripts.lib.split.samples import Part, Samples
 from tests.conftest import ROOT
 
 CONFIG = ROOT / "config"
@@ -139,7 +138,7 @@ def test_rows_are_means_over_the_folds_and_repeat_to_the_byte(
         guess, true = train.t[near].ravel(), test.t.ravel()
         wrong = np.abs(guess - true) / true if task == "regression" else guess == true
         errors.append(100 * float(np.mean(wrong)))
-    mean, sd = statistics.mean_sd(errors)
+    mean, sd = intervals.mean_sd(errors)
     row = rows["nearest neighbour"]
     assert row["n"] == 2
     assert (row["ours"], row["sd"]) == pytest.approx((mean, sd))

@@ -17,7 +17,8 @@ import yaml
 
 import engine
 from scripts import benchmark, scaling
-from scripts.lib import packages, plots
+from scripts.lib import figures
+from scripts.lib.io import packages
 from scripts.lib.speed import counts, measure, rounds
 from scripts.lib.speed.learning import make_data, to_the_same_score
 from scripts.lib.speed.works import choose, read_benchmarks, read_works
@@ -157,14 +158,14 @@ def test_the_figure_draws_ratios_and_limits():
         {"work": "headline-regression", "what": "learn", "note": "no keras here"},
     ]
     rows = [dict.fromkeys(benchmark.COLUMNS, "") | row for row in rows]
-    figure = plots.speed([{k: str(v) for k, v in row.items()} for row in rows])
+    figure = figures.speed([{k: str(v) for k, v in row.items()} for row in rows])
     names = [[t.get_text() for t in axis.get_yticklabels()] for axis in figure.axes]
     assert names == [["vgg08", "ignet2-keras"], ["vgg38-memory", "import-engine"]]
     assert [bar.get_width() for bar in figure.axes[1].patches] == pytest.approx(
         [0.5, 0.2 / 0.3], rel=1e-3
     )
     assert math.isclose(figure.axes[0].patches[0].get_width(), 3.0)
-    plots.plt.close(figure)
+    figures.plt.close(figure)
 
 
 def test_vgg38_has_37_convolutions_and_vgg08_7():
@@ -199,7 +200,7 @@ def test_pytorch_is_given_the_same_network(name):
 @pytest.mark.parametrize("name", ["ignet2-keras", "keras-style-keras"])
 def test_keras_is_given_the_same_network(name):
     keras_models = pytest.importorskip(
-        "scripts.lib.keras_models", reason="make compare brings Keras"
+        "scripts.lib.peers.keras_models", reason="make compare brings Keras"
     )
     network = engine.Network.from_spec(WORKS[name].spec, device="threads")
     x = WORKS[name].data()[0][:5]

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from scripts import claims as step
-from scripts.lib import claims, questions
-from scripts.lib.config import load_configs
-from scripts.lib.files import write_csv, write_json
-from scripts.lib.schema import read_yaml
+from scripts.lib.io.files import write_csv, write_json
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.score import claims
+from scripts.lib.study import claims_plan
+from scripts.lib.study.config import load_configs
 from tests.conftest import ROOT
 
 SCORES = [
@@ -278,7 +279,7 @@ def _kind(table):
 
 @pytest.mark.parametrize("name", sorted(CONFIGS.claims))
 def test_every_claims_table_and_column_exist(name):
-    found = list(questions.all_tests(CONFIGS.claims[name]))
+    found = list(claims_plan.all_tests(CONFIGS.claims[name]))
     assert found
     for where, test in found:
         assert _kind(test["table"]) in COLUMNS, where
@@ -304,7 +305,7 @@ def test_every_claims_variants_exist():
     """A pattern that fits no variant would leave its claim open for ever."""
     import fnmatch
 
-    for where, test in questions.all_tests(CONFIGS.claims["s0"]):
+    for where, test in claims_plan.all_tests(CONFIGS.claims["s0"]):
         experiment = CONFIGS.experiments.get(test["table"])
         if not experiment or experiment["kind"] != "training":
             continue
@@ -316,7 +317,7 @@ def test_every_claims_rungs_exist_and_are_neighbours():
     ladders = {n: e for n, e in CONFIGS.experiments.items() if "rung" in e}
     groups = {e["group"] for e in ladders.values()}
     found = 0
-    for where, test in questions.all_tests(CONFIGS.claims["s4"]):
+    for where, test in claims_plan.all_tests(CONFIGS.claims["s4"]):
         rows = test["rows"]
         if test["table"] in groups:
             found += 1

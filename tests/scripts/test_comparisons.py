@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from scripts import comparisons
-from scripts.lib import comparing, statistics
-from scripts.lib.files import write_json
+from scripts.lib.io.files import write_json
+from scripts.lib.score import intervals, paired_tests
 from tests.conftest import ROOT
 
 
@@ -39,13 +39,13 @@ def _experiment(name, *variants, target=("age_months",), task="regression"):
 
 def test_holm_by_hand():
     # sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, then never falling
-    assert statistics.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx(
+    assert intervals.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx(
         [0.06, 0.04, 0.06, 0.06]
     )
-    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
-    assert statistics.holm([]) == []
+    assert intervals.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert intervals.holm([]) == []
     with pytest.raises(ValueError, match=r"expected p in \[0, 1\], received 1.2"):
-        statistics.holm([0.1, 1.2])
+        intervals.holm([0.1, 1.2])
 
 
 def test_pairs_tell_the_same_target_under_the_same_protocol():
@@ -61,7 +61,7 @@ def test_pairs_tell_the_same_target_under_the_same_protocol():
     }
     found = [
         (question, a.name, b.name)
-        for question, a, b in comparing.pairs(asked, experiments)
+        for question, a, b in paired_tests.pairs(asked, experiments)
     ]
     assert found == [
         ("deeper", "ignet/depth3-m", "ignet/depth2-m"),
@@ -73,21 +73,21 @@ def test_pairs_tell_the_same_target_under_the_same_protocol():
 
 def test_a_lower_error_and_a_higher_accuracy_are_better():
     a, b = [_part(s) for s in (10, 12, 11)], [_part(s) for s in (20, 21, 25)]
-    error = comparing.compare(a, b, lower_is_better=True, n_train=4)
+    error = paired_tests.compare(a, b, lower_is_better=True, n_train=4)
     assert (error["a_score"], error["b_score"]) == (11, 22)
     assert error["difference"] == 11 and error["t"] > 0
     assert error["low"] < 11 < error["high"]
     # the sizes count: t of the plain test times sqrt(1/n / (1/n + n_test/n_train))
-    plain = comparing.compare(a, b, lower_is_better=True, n_train=1e12)
+    plain = paired_tests.compare(a, b, lower_is_better=True, n_train=1e12)
     shrunk = plain["t"] * ((1 / 3) / (1 / 3 + 2 / 4)) ** 0.5
     assert error["t"] == pytest.approx(shrunk)
-    hits = comparing.compare(a, b, lower_is_better=False, n_train=4)
+    hits = paired_tests.compare(a, b, lower_is_better=False, n_train=4)
     assert hits["difference"] == -11 and hits["t"] == pytest.approx(-error["t"])
 
 
 def test_folds_with_other_rows_are_not_compared():
     with pytest.raises(ValueError, match="fold 1: expected the same rows"):
-        comparing.compare(
+        paired_tests.compare(
             [_part(1), _part(2)],
             [_part(1), _part(2, "anna", "carla")],
             lower_is_better=True,
@@ -98,10 +98,10 @@ def test_folds_with_other_rows_are_not_compared():
 def test_folds_that_differ_by_the_same_are_not_tested():
     a, b = [_part(10.0), _part(20.0)], [_part(15.0), _part(25.000000001)]
     rows = [
-        comparing.compare(a, b, lower_is_better=True, n_train=4),
-        comparing.compare(a, a, lower_is_better=True, n_train=4),
+        paired_tests.compare(a, b, lower_is_better=True, n_train=4),
+        paired_tests.compare(a, a, lower_is_better=True, n_train=4),
     ]
-    first, same = comparing.with_verdicts(rows)
+    first, same = paired_tests.with_verdicts(rows)
     assert first["verdict"] == "not tested" and first["difference"] == 5
     assert "p" not in first and "every fold differs by the same" in first["note"]
     assert (same["verdict"], same["p_holm"]) == ("no difference shown", 1)
@@ -109,9 +109,9 @@ def test_folds_that_differ_by_the_same_are_not_tested():
 
 def test_the_verdict_is_by_the_corrected_p():
     rows = [{"difference": d, "p": p} for d, p in ((3, 0.03), (-4, 0.001), (9, 0.9))]
-    words = [row["verdict"] for row in comparing.with_verdicts(rows)]
+    words = [row["verdict"] for row in paired_tests.with_verdicts(rows)]
     assert words == ["no difference shown", "b better", "no difference shown"]
-    assert comparing.with_verdicts(rows[:1])[0]["verdict"] == "a better"
+    assert paired_tests.with_verdicts(rows[:1])[0]["verdict"] == "a better"
 
 
 def test_the_table_holds_the_files_scores(tmp_path, monkeypatch):
@@ -171,7 +171,7 @@ def test_the_table_holds_the_files_scores(tmp_path, monkeypatch):
 
 
 def test_the_schema_names_the_columns_that_are_written():
-    from scripts.lib.schema import read_yaml
+    from scripts.lib.io.schema import read_yaml
 
     file = ROOT / "workflow/schemas/tables.schema.yaml"
     schema = read_yaml(file, file.name)["$defs"]["comparisons"]

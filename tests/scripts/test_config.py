@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.config import ConfigError, load_configs
-from scripts.lib.kinds.learning import merged_recipe
-from scripts.lib.schema import read_yaml
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.study.config import ConfigError, load_configs
+from scripts.lib.study.kinds.learning import merged_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "config/config.yaml"

@@ -10,10 +10,11 @@ import pytest
 
 from scripts import claims as claims_step
 from scripts import conv_study
-from scripts.lib import plots, tables
-from scripts.lib.convolutions import fits, measured, memory, timing, ways
-from scripts.lib.convolutions.cases import BACKWARD, FORWARD, PASSES, Case, cases_of
-from scripts.lib.schema import read_yaml
+from scripts.lib import figures
+from scripts.lib.conv_study import fits, measured, memory, timing, ways
+from scripts.lib.conv_study.cases import BACKWARD, FORWARD, PASSES, Case, cases_of
+from scripts.lib.io import tables
+from scripts.lib.io.schema import read_yaml
 from tests.conftest import ROOT
 
 SETTINGS = {
@@ -145,7 +146,7 @@ def test_our_tables_decide_what_s4_says(made, tmp_path):
 
 
 def test_the_figure_has_a_column_for_each_series(made):
-    figure = plots.convolutions(made.rows, made.laws, SETTINGS["drawn"])
+    figure = figures.convolutions(made.rows, made.laws, SETTINGS["drawn"])
     assert len(figure.axes) == 4 * 2
     assert figure.axes[0].get_title() == "batch: batch 1…4, maps 2, size 8"
     assert (
@@ -153,7 +154,7 @@ def test_the_figure_has_a_column_for_each_series(made):
     )
     dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert len(dashed) == len({row["way"] for row in made.rows if row["seconds"]})
-    plots.plt.close(figure)
+    figures.plt.close(figure)
 
 
 # --- memory ---------------------------------------------------------------------------

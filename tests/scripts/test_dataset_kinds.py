@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from scripts import fetch, images, labels
-from scripts.lib import idx_files, image_decoding, tables
-from scripts.lib.data import kinds
+from scripts.lib.data import idx_files, image_decoding, kinds
 from scripts.lib.data.configured import DatasetError
-from scripts.lib.schema import problems
+from scripts.lib.io import tables
+from scripts.lib.io.schema import problems
 from tests.conftest import ROOT
 
 SCHEMA = ROOT / "workflow/schemas/dataset.schema.yaml"

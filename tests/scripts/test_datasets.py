@@ -2,9 +2,10 @@
 
 import pytest
 
-from scripts.lib import datasets, embedded
 from scripts.lib.data import kinds
+from scripts.lib.data.generators import drawings
 from scripts.lib.data.kinds import kind
+from scripts.lib.study import datasets
 from tests.conftest import ROOT
 
 CONFIGS = {
@@ -166,10 +167,10 @@ def test_of_the_embedded_set_only_its_own_drawings_count(tmp_path):
     config["embedded"] = {"drawings": 5, "children": 2, "seed": 0}
     with pytest.raises(datasets.DatasetError, match="5 are missing, the first"):
         kinds.of(config).files(config, tmp_path)
-    for name in embedded.drawing_files(5, 2, 0) + embedded.drawing_files(5, 2, 1):
+    for name in drawings.drawing_files(5, 2, 0) + drawings.drawing_files(5, 2, 1):
         (tmp_path / name).write_bytes(b"x")
     assert kinds.of(config).files(config, tmp_path) == [
-        *embedded.drawing_files(5, 2, 0)
+        *drawings.drawing_files(5, 2, 0)
     ]
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import engine
-from scripts.lib import devices
+from scripts.lib.train import devices
 
 from .conftest import ROOT
 

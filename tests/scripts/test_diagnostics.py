@@ -6,10 +6,10 @@ import pytest
 
 import engine
 from scripts import diagnostics_figures
-from scripts.lib import kinds
-from scripts.lib.config import load_configs
-from scripts.lib.diagnosis.writing import ABOUT
-from scripts.lib.schema import read_yaml
+from scripts.lib.diagnostics.writing import ABOUT
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.study import kinds
+from scripts.lib.study.config import load_configs
 from tests.conftest import ROOT
 from tests.scripts.diagnosed import RECIPE, TABLES, case, make
 

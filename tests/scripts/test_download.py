@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from scripts.lib import download as module
-from scripts.lib.download import DownloadError, download
+from scripts.lib.download import fetching as module
+from scripts.lib.download.fetching import DownloadError, download
 from tests.scripts import loopback
 from tests.scripts.downloading import CONTENT, HALF, OTHER, get, left, md5, sha256
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from scripts.lib.download import DownloadError, download
+from scripts.lib.download.fetching import DownloadError, download
 from tests.scripts import loopback
 from tests.scripts.downloading import CONTENT, HALF, get, left, md5
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts.download import download_dataset, main
-from scripts.lib import cli, schema
+from scripts.lib.io import cli, schema
 from tests.conftest import ROOT
 from tests.scripts import loopback
 from tests.scripts.downloading import left, md5

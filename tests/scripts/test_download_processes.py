@@ -13,7 +13,7 @@ from tests.scripts import loopback
 from tests.scripts.downloading import CONTENT, HALF, get, left, sha256
 
 PROGRAM = (
-    "import sys; from scripts.lib.download import download;"
+    "import sys; from scripts.lib.download.fetching import download;"
     "download(sys.argv[1], sys.argv[2], checksum=sys.argv[3], size_limit=10**6,"
     " tries=2, wait=0.05)"
 )

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from scripts import estimate
-from scripts.lib.files import write_csv
+from scripts.lib.io.files import write_csv
 from tests.conftest import ROOT
 
 ROW = {"unit": "row", "validation": 0.2, "folds": 5}

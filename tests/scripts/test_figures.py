@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.lib import plots
+from scripts.lib import figures
 
 PROTOCOLS = [
     {"id": "paper", "k": 2, "leaks": True, "labels": True},
@@ -52,7 +52,7 @@ def _trivial(model, protocol, ours, **changes):
 @pytest.fixture(autouse=True)
 def _close():
     yield
-    plots.plt.close("all")
+    figures.plt.close("all")
 
 
 def _texts(figure):
@@ -71,7 +71,7 @@ def test_the_leak_has_a_bar_for_each_protocol_that_is_run():
         _row("left-out", "paper", 1),
         _row("m", "by-drawing", 7),
     ]
-    figure = plots.leak([({**ABOUT, "variants": ["m", "y"]}, rows)])
+    figure = figures.leak([({**ABOUT, "variants": ["m", "y"]}, rows)])
     months, classes = figure.axes
     assert [bar.get_height() for bar in months.patches] == [5, 200]
     assert [bar.get_height() for bar in classes.patches] == [90, 80]
@@ -95,7 +95,7 @@ def test_the_ceiling_and_chance_are_no_best_trivial_baseline():
         _trivial("chance", "paper", 11, **years),
         _trivial("logistic", "paper", 40, **years),
     ]
-    axis = plots.leak([({**ABOUT, "variants": ["m"]}, rows)]).axes[1]
+    axis = figures.leak([({**ABOUT, "variants": ["m"]}, rows)]).axes[1]
     levels = [float(line.get_segments()[0][0][1]) for line in axis.collections]
     assert 40 in levels and 11 in levels and 100 not in levels
 
@@ -114,7 +114,7 @@ def test_depths_are_in_the_grids_order_with_a_line_for_each_protocol():
         _row("d2-a", "paper", 9),
         _row("d2-m", "paper", 7, seconds="", model="ridge"),
     ]
-    figure = plots.depths(about, rows)
+    figure = figures.depths(about, rows)
     axis = figure.axes[0]
     assert axis.get_title() == "months"
     assert len([a for a in figure.axes if a.get_title()]) == 1  # one depth is no curve
@@ -133,7 +133,7 @@ def test_noise_is_mapped_by_level_and_portion():
         _row("c", "by-child", 10),
         _row("rotate-age", "by-child", 25),
     ]
-    figure = plots.noise({**ABOUT, "noise": known}, rows)
+    figure = figures.noise({**ABOUT, "noise": known}, rows)
     image = figure.axes[0].images[0].get_array()
     # lines: levels 0.05, 0.5; columns: portions 0.05, 0.2
     np.testing.assert_array_equal(image[0], [10, 20])
@@ -143,7 +143,7 @@ def test_noise_is_mapped_by_level_and_portion():
 
 
 def test_noise_that_was_not_run_is_said():
-    figure = plots.noise({**ABOUT, "noise": {}}, [_row("none-age", "by-child", 25)])
+    figure = figures.noise({**ABOUT, "noise": {}}, [_row("none-age", "by-child", 25)])
     assert "not run at this scale" in figure.axes[0].texts[0].get_text()
 
 
@@ -153,12 +153,12 @@ def test_drawings_are_chosen_by_the_quantiles_of_the_error():
     found = [
         (image, 100.0, 100.0 + error) for error in (3, 10, 0, 7, 1, 4, 9, 2, 6, 8, 5)
     ]
-    chosen = plots.spread(found, 3)
+    chosen = figures.spread(found, 3)
     assert [one.error for one in chosen] == pytest.approx([0, 5, 10])
     assert [one.quantile for one in chosen] == [0, 0.5, 1]
-    assert len(plots.spread(found[:2], 18)) == 2
+    assert len(figures.spread(found[:2], 18)) == 2
     source = {"dataset": "small", "status": "local"}
     about = {**ABOUT, "variant": "m", "protocol": "by-child"}
-    figure = plots.samples(about, chosen, source)
+    figure = figures.samples(about, chosen, source)
     assert "8;4, told 8;9" in figure.axes[1].get_title()
     assert "error 5.0 %, quantile 0.50" in figure.axes[1].get_title()

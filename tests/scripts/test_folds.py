@@ -11,9 +11,9 @@ import yaml
 from scripts.folds import make_folds
 from scripts.images import make_images
 from scripts.labels import make_labels
-from scripts.lib import part_sizes, splits
-from scripts.lib.files import write_npz
-from scripts.lib.splits import Fold, SplitError
+from scripts.lib.io.files import write_npz
+from scripts.lib.split import part_sizes, protocols
+from scripts.lib.split.protocols import Fold, SplitError
 from tests.conftest import ROOT
 from tests.scripts.conftest import deal
 
@@ -54,7 +54,7 @@ def _protocol(tmp_path, name="by-child", **changed):
 def test_rows_keep_the_proportions_of_the_classes_in_every_part():
     ids = [f"{i}#{k}" for i in IDS for k in range(7)]
     classes = [c for c in CLASSES for _ in range(7)]
-    folds = splits.split_rows(ids, classes, folds=5, validation=1 / 6, seed=0)
+    folds = protocols.split_rows(ids, classes, folds=5, validation=1 / 6, seed=0)
     whole, class_of = Counter(classes), dict(zip(ids, classes, strict=True))
     for fold in folds:
         sizes = {"train": 280, "validation": 70, "test": 70}
@@ -66,7 +66,7 @@ def test_rows_keep_the_proportions_of_the_classes_in_every_part():
 
 
 def test_rows_of_validation_are_fixed_and_every_other_row_is_tested_once():
-    folds = splits.split_rows(IDS, CLASSES, folds=5, validation=1 / 6, seed=0)
+    folds = protocols.split_rows(IDS, CLASSES, folds=5, validation=1 / 6, seed=0)
     assert len({fold.validation for fold in folds}) == 1
     tested = [name for fold in folds for name in fold.test]
     assert sorted(tested + list(folds[0].validation)) == IDS
@@ -77,7 +77,7 @@ def test_rows_of_validation_are_fixed_and_every_other_row_is_tested_once():
 @pytest.mark.parametrize("groups", [CHILDREN, IDS], ids=["child", "drawing"])
 def test_groups_stay_whole_and_every_drawing_is_tested_once(groups):
     owner = dict(zip(IDS, groups, strict=True))
-    folds = splits.split_groups(IDS, CLASSES, groups, **DEALT)
+    folds = protocols.split_groups(IDS, CLASSES, groups, **DEALT)
     assert sorted(name for fold in folds for name in fold.test) == IDS
     for fold in folds:
         sides = [{owner[n] for n in getattr(fold, part)} for part in PARTS]
@@ -86,7 +86,7 @@ def test_groups_stay_whole_and_every_drawing_is_tested_once(groups):
 
 
 def test_groups_are_stratified():
-    folds = splits.split_groups(IDS, CLASSES, CHILDREN, **DEALT)
+    folds = protocols.split_groups(IDS, CLASSES, CHILDREN, **DEALT)
     class_of = dict(zip(IDS, CLASSES, strict=True))
     for fold in folds:
         assert 9 <= len(fold.test) <= 15 and 6 <= len(fold.validation) <= 12
@@ -98,10 +98,10 @@ def test_groups_are_stratified():
 def test_a_seed_is_one_dealing_and_another_seed_another(by_child):
     def dealt(seed):
         if by_child:
-            return splits.split_groups(
+            return protocols.split_groups(
                 IDS, CLASSES, CHILDREN, **{**DEALT, "seed": seed}
             )
-        return splits.split_rows(IDS, CLASSES, **{**DEALT, "seed": seed})
+        return protocols.split_rows(IDS, CLASSES, **{**DEALT, "seed": seed})
 
     assert dealt(3) == dealt(3)
     assert dealt(3) != dealt(4)
@@ -118,7 +118,7 @@ def test_a_seed_is_one_dealing_and_another_seed_another(by_child):
 )
 def test_an_impossible_dealing_is_refused(changed, text):
     with pytest.raises(SplitError, match=text):
-        splits.split_groups(IDS, CLASSES, CHILDREN, **{**DEALT, **changed})
+        protocols.split_groups(IDS, CLASSES, CHILDREN, **{**DEALT, **changed})
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_too_few_children_name_what_would_help(children, folds, told):
     ids = [f"d{i}" for i in range(30)]
     asked = {"folds": folds, "validation": 0.2, "seed": 0}
     with pytest.raises(SplitError, match=told):
-        splits.split_groups(ids, ["a"] * 30, groups, **asked)
+        protocols.split_groups(ids, ["a"] * 30, groups, **asked)
 
 
 def test_the_value_that_is_advised_is_enough():
     groups = [f"c{i % 5}" for i in range(30)]
     asked = {"folds": 3, "validation": 0.33, "seed": 0}
-    assert splits.split_groups([f"d{i}" for i in range(30)], groups, groups, **asked)
+    assert protocols.split_groups([f"d{i}" for i in range(30)], groups, groups, **asked)
 
 
 def test_no_part_stays_empty_where_there_are_as_many_groups_as_parts():
@@ -152,9 +152,9 @@ def test_no_part_stays_empty_where_there_are_as_many_groups_as_parts():
     ids = [f"d{i}" for i in range(18)]
     for seed in range(20):
         asked = {"folds": 6, "validation": 0.34, "seed": seed}
-        folds = splits.split_groups(ids, classes, groups, **asked)
+        folds = protocols.split_groups(ids, classes, groups, **asked)
         assert sorted(name for fold in folds for name in fold.test) == sorted(ids)
-        splits.check_sides(folds, dict(zip(ids, groups, strict=True)), "child", "f")
+        protocols.check_sides(folds, dict(zip(ids, groups, strict=True)), "child", "f")
 
 
 def test_uneven_parts_are_told_with_their_numbers():
@@ -166,7 +166,7 @@ def test_uneven_parts_are_told_with_their_numbers():
         "validation": 10.4,
         "test": 26.0,
     }
-    dealt = splits.split_groups(
+    dealt = protocols.split_groups(
         ids, ["a"] * 78, groups, folds=3, validation=0.2, seed=0
     )
     told = part_sizes.tell_uneven(dealt, groups, asked)
@@ -179,7 +179,7 @@ def test_usual_parts_are_not_told():
         groups = [f"c{i // each}" for i in range(n)]
         ids = [f"d{i}" for i in range(n)]
         for folds in (2, 3, 5):
-            dealt = splits.split_groups(
+            dealt = protocols.split_groups(
                 ids, ["a"] * n, groups, folds=folds, validation=0.2, seed=0
             )
             asked = part_sizes.asked_sizes(n, folds, 0.2)
@@ -188,18 +188,18 @@ def test_usual_parts_are_not_told():
 
 def test_too_few_rows_are_refused():
     with pytest.raises(SplitError, match=r"too few to split \(3 rows in 5 folds"):
-        splits.split_rows(IDS[:3], CLASSES[:3], folds=5, validation=0.2, seed=0)
+        protocols.split_rows(IDS[:3], CLASSES[:3], folds=5, validation=0.2, seed=0)
 
 
 def test_classes_of_one_drawing_each_cannot_be_stratified():
     with pytest.raises(SplitError, match="no class has more than 1 drawings"):
-        splits.split_groups(IDS[:9], list("abcdefghi"), IDS[:9], **DEALT)
+        protocols.split_groups(IDS[:9], list("abcdefghi"), IDS[:9], **DEALT)
 
 
 def test_sides_are_checked():
     owners = {"x": "anna", "y": "ben", "z": "cem", "u": "anna"}
     good = Fold(("x", "u"), ("y",), ("z",))
-    splits.check_sides([good], owners, "child", "f.json")
+    protocols.check_sides([good], owners, "child", "f.json")
     cases = {
         r"fold 1: the child 'anna' is on two sides, train and test \(there with 'u'": (
             Fold(("x",), ("y",), ("u", "z"))
@@ -210,7 +210,7 @@ def test_sides_are_checked():
     }
     for text, fold in cases.items():
         with pytest.raises(SplitError, match=f"f.json: {text}"):
-            splits.check_sides([good, fold], owners, "child", "f.json")
+            protocols.check_sides([good, fold], owners, "child", "f.json")
 
 
 def test_the_file_says_what_was_dealt_and_repeats_to_the_byte(small, tmp_path):
@@ -237,7 +237,7 @@ def test_drawings_may_be_dealt_one_by_one(small, tmp_path):
     out = tmp_path / "by-drawing.json"
     protocol = _protocol(tmp_path, unit="drawing")
     make_folds(_arguments(small, out, protocol=protocol))
-    folds = splits.load_folds(out, small.labels)
+    folds = protocols.load_folds(out, small.labels)
     assert (folds.unit, folds.grouped_by) == ("drawing", "drawing")
     assert sorted(n for f in folds.folds for n in f.test) == sorted(
         row["sample"] for row in small.rows
@@ -250,7 +250,7 @@ def test_drawings_without_an_image_are_not_dealt(small, tmp_path):
         write_npz(images, images=file["images"][1:], ids=file["ids"][1:])
     out = tmp_path / "folds.json"
     make_folds(_arguments(small, out, images=images))
-    dealt = {n for f in splits.load_folds(out, small.labels).folds for n in f.test}
+    dealt = {n for f in protocols.load_folds(out, small.labels).folds for n in f.test}
     assert dealt == {row["sample"] for row in small.rows[1:]}
 
 
@@ -342,11 +342,11 @@ def _broken(small, tmp_path, source="by_child", **changed):
 )
 def test_a_file_that_contradicts_itself_is_refused(small, tmp_path, changed, text):
     with pytest.raises(SplitError, match=text):
-        splits.load_folds(_broken(small, tmp_path, **changed), small.labels)
+        protocols.load_folds(_broken(small, tmp_path, **changed), small.labels)
 
 
 def test_rows_of_another_augmentation_are_refused(small):
-    folds = splits.load_folds(small.paper, small.labels)
+    folds = protocols.load_folds(small.paper, small.labels)
     with np.load(small.augmented, allow_pickle=False) as file:
         first = file["copy"] == 0
         rows = {
@@ -355,7 +355,7 @@ def test_rows_of_another_augmentation_are_refused(small):
             "copies": file["copy"][first],
         }
     with pytest.raises(SplitError, match="made by ignet, 3 copies"):
-        splits.part_rows(folds, 0, "train", **rows)
+        protocols.part_rows(folds, 0, "train", **rows)
 
 
 def test_no_real_child_is_on_two_sides(real_data_dir, tmp_path):
@@ -367,11 +367,11 @@ def test_no_real_child_is_on_two_sides(real_data_dir, tmp_path):
     make_labels(dataset, folder, small.labels, tmp_path / "rejected.csv")
     unreadable = tmp_path / "unreadable.csv"
     make_images(dataset, folder, small.labels, small.images, unreadable)
-    children = splits.read_children(small.labels)
+    children = protocols.read_children(small.labels)
     for scale, count in (("smoke", 2), ("demo", 3), ("paper", 5)):
         out = tmp_path / f"{scale}.json"
         make_folds(_arguments(small, out, dataset=dataset, scale=scale))
-        folds = splits.load_folds(out, small.labels)
+        folds = protocols.load_folds(out, small.labels)
         assert len(folds.folds) == count
         for fold in folds.folds:
             sides = [{children[n] for n in getattr(fold, part)} for part in PARTS]

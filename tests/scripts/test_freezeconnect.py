@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scripts.lib.diagnosis import freezeconnect
+from scripts.lib.diagnostics import freezeconnect
 from tests.scripts.diagnosed import PROTOCOLS, case
 
 

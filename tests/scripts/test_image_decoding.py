@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.lib.image_decoding import ImageError, decode
+from scripts.lib.data.image_decoding import ImageError, decode
 
 # A sheet that looks another in each of the eight orientations; soft lines.
 SHEET = np.full((40, 30), 255, np.uint8)

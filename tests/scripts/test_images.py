@@ -10,8 +10,8 @@ from PIL import Image
 
 from scripts import images
 from scripts.labels import make_labels
-from scripts.lib import embedded, image_decoding, person
-from scripts.lib.data import picture_files
+from scripts.lib.data import image_decoding, picture_files
+from scripts.lib.data.generators import drawings, person
 from tests.conftest import ROOT
 
 CONFIG = ROOT / "config/datasets/stirling.yaml"
@@ -164,7 +164,7 @@ def test_too_many_unreadable_images_stop_the_job(tmp_path):
 
 
 def test_generated_drawings_are_read(tmp_path):
-    drawing = embedded.make_drawings(12, 5, seed=0)[3]
+    drawing = drawings.make_drawings(12, 5, seed=0)[3]
     path = tmp_path / f"{drawing.name}.jpeg"
     path.write_bytes(person.encode(drawing))
     image = picture_files.read_image(path, 36, 58)

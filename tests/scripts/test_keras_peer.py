@@ -9,8 +9,8 @@ import pytest
 
 import engine
 from scripts import keras_peer
-from scripts.lib import packages
-from scripts.lib.files import read_json
+from scripts.lib.io import packages
+from scripts.lib.io.files import read_json
 from scripts.lib.score import evaluation
 from scripts.lib.train import learn as learn_ours
 from scripts.lib.train.recipes import HISTORY_COLUMNS
@@ -85,7 +85,7 @@ def test_each_side_begins_every_other_fold():
 @pytest.fixture
 def peer():
     return pytest.importorskip(
-        "scripts.lib.keras_peer", reason="make compare brings Keras"
+        "scripts.lib.peers.keras_sides", reason="make compare brings Keras"
     )
 
 

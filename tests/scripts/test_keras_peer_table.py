@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from scripts import keras_peer_table
-from scripts.lib import statistics
-from scripts.lib.files import write_csv, write_json
+from scripts.lib.io.files import write_csv, write_json
+from scripts.lib.score import intervals
 from tests.conftest import ROOT
 
 from .protocols import PROTOCOLS
@@ -94,7 +94,7 @@ def test_scores_differences_and_intervals(table, small):
     assert (paper["difference_by"], paper["p"]) == ("bootstrap over children", "")
     folds = json.loads((small.folder / "by-child.json").read_text())["folds"]
     learned = np.mean([len(fold["train"]) for fold in folds])
-    test = statistics.corrected_resampled_t([3, 0.5], n_test=2, n_train=learned)
+    test = intervals.corrected_resampled_t([3, 0.5], n_test=2, n_train=learned)
     assert float(child["difference"]) == 1.75
     assert float(child["p"]) == pytest.approx(test.p)
     assert float(child["difference_low"]) == pytest.approx(test.interval.low)

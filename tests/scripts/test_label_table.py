@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.lib import label_table
+from scripts.lib.data import label_table
 
 WANTED = ("file", "child", "age_months", "hand")
 HEAD = [*WANTED]

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from scripts.labels import make_labels
-from scripts.lib import labels, labels_csv
+from scripts.lib.data import labels, labels_csv
 from tests.conftest import ROOT
 
 GOOD = {  # name -> (sample, child, age in months, who drew, who is drawn)

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from scripts.labels import make_labels
-from scripts.lib import image_files, labels, labels_csv
+from scripts.lib.data import image_files, labels, labels_csv
 from tests.conftest import ROOT
 
 CONFIG = {"factors": ["hand", "age_months"]}

@@ -11,14 +11,14 @@ import pytest
 import engine
 from engine.augment.pipeline import augment_batch, parse_steps
 from scripts import fetch, folds, images, labels, parts
-from scripts.lib import changing, splits
-from scripts.lib.config import ConfigError
-from scripts.lib.files import read_json
-from scripts.lib.kinds import ladder
-from scripts.lib.samples import SampleError, Samples
+from scripts.lib.io.files import read_json
 from scripts.lib.score import evaluation, scores
-from scripts.lib.study import load_study
-from scripts.lib.train import learn
+from scripts.lib.split import protocols
+from scripts.lib.split.samples import SampleError, Samples
+from scripts.lib.study.config import ConfigError
+from scripts.lib.study.kinds import ladder
+from scripts.lib.study.study import load_study
+from scripts.lib.train import epoch_augmentation, learn
 from tests.conftest import ROOT
 
 TASK = {
@@ -124,7 +124,7 @@ def rows_of(path):
 
 def split(n=1000, classes=10, tested=200, **changes):
     request = {"images": {"train": None, "test": None}, "validation": 0.05, "seed": 0}
-    return splits.split_official(
+    return protocols.split_official(
         [f"i{k}" for k in range(n)],
         [str(k % classes) for k in range(n)],
         ["test" if k < tested else "train" for k in range(n)],
@@ -165,7 +165,7 @@ def test_the_official_split_is_a_function_of_the_seed():
     ],
 )
 def test_too_few_images_are_refused(changes, told):
-    with pytest.raises(splits.SplitError, match=told):
+    with pytest.raises(protocols.SplitError, match=told):
         split(**changes)
 
 
@@ -176,7 +176,7 @@ def test_parts_keep_the_test_images_from_what_learns(files):
         assert {name.split("-")[0] for name in test["ids"].tolist()} == {"test"}
     samples = files.samples()
     assert len(samples.part(0, "train").ids) == 190
-    with pytest.raises(splits.SplitError, match="have no row"):
+    with pytest.raises(protocols.SplitError, match="have no row"):
         samples.part(0, "test")
 
 
@@ -208,7 +208,7 @@ def test_batches_are_changed_before_they_are_normalised(files):
     samples = files.samples()
     part = samples.part(0, "train")
     chosen = np.array([3, 7, 11])
-    change = changing.transform(samples, [{"erase": {}}], 0, seed=5)
+    change = epoch_augmentation.transform(samples, [{"erase": {}}], 0, seed=5)
     x, t = change(part.x[chosen], part.t[chosen], chosen, 2)
     raw = {**TASK, "recipe": {**TASK["recipe"], "normalize": False}}
     plain = files.samples(raw).part(0, "train").x
@@ -221,7 +221,7 @@ def test_batches_are_changed_before_they_are_normalised(files):
     np.testing.assert_array_equal(t, part.t[chosen])
     again, _ = change(part.x[chosen[:1]], part.t[chosen[:1]], chosen[:1], 2)
     np.testing.assert_array_equal(again[0], x[0])
-    assert changing.transform(samples, [], 0, seed=5) is None
+    assert epoch_augmentation.transform(samples, [], 0, seed=5) is None
 
 
 def test_a_rungs_files_hold_what_was_seen(trained):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts import ladder_figures, ladder_table
-from scripts.lib import plots
+from scripts.lib import figures
 
 from .ladder_files import ABOVE, about, write_ladder
 
@@ -22,7 +22,7 @@ def drawn(tmp_path, monkeypatch):
         files.about_json = json.dumps(about(seeds))
         ladder_table.make_table(files)
         found = []
-        monkeypatch.setattr(plots, "save", lambda figure, path: found.append(figure))
+        monkeypatch.setattr(figures, "save", lambda figure, path: found.append(figure))
         table = files.output_stem.with_suffix(".csv")
         more = {"table": table, "output": tmp_path / "x.png"}
         make(argparse.Namespace(**vars(files), **more))
@@ -30,7 +30,7 @@ def drawn(tmp_path, monkeypatch):
         return figure
 
     yield draw
-    plots.plt.close("all")
+    figures.plt.close("all")
 
 
 def words(figure):

@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from scripts import ladder_pairs, ladder_table
-from scripts.lib import statistics
-from scripts.lib.files import write_csv
-from scripts.lib.schema import read_yaml
+from scripts.lib.io.files import write_csv
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.score import intervals
 from tests.conftest import ROOT
 
 from .ladder_files import about, write_ladder
@@ -47,10 +47,10 @@ def test_accuracies_of_one_seed_have_wilsons_intervals(tmp_path):
     rows, _ = table(tmp_path)
     row = row_of(rows, "flat", "test", "last")
     assert (float(row["ours"]), row["sd"], row["n"]) == (62.5, "", "8")
-    wilson = [100 * end for end in statistics.wilson_interval(5, 8)]
+    wilson = [100 * end for end in intervals.wilson_interval(5, 8)]
     assert ends(row) == pytest.approx(wilson)
     assert float(row["top5"]) == 75
-    top5 = [100 * end for end in statistics.wilson_interval(6, 8)]
+    top5 = [100 * end for end in intervals.wilson_interval(6, 8)]
     assert ends(row, "top5") == pytest.approx(top5)
     assert row["interval"] == "images"
     best = row_of(rows, "flat", "test", "best")
@@ -58,7 +58,7 @@ def test_accuracies_of_one_seed_have_wilsons_intervals(tmp_path):
     train = row_of(rows, "flat", "train", "last")
     assert (float(train["ours"]), train["n"], train["top5"]) == (90, "10", "")
     assert float(row["gap"]) == 27.5 and train["gap"] == ""
-    newcombe = [100 * end for end in statistics.difference_interval(9, 10, 5, 8)]
+    newcombe = [100 * end for end in intervals.difference_interval(9, 10, 5, 8)]
     assert ends(row, "gap") == pytest.approx(newcombe)
     assert float(row_of(rows, "flat", "train", "best")["ours"]) == 50
 
@@ -66,11 +66,11 @@ def test_accuracies_of_one_seed_have_wilsons_intervals(tmp_path):
 def test_accuracies_of_two_seeds_have_students_intervals(tmp_path):
     row = row_of(table(tmp_path, (0, 1))[0], "flat", "test", "last")
     assert float(row["ours"]) == pytest.approx(68.75)
-    assert ends(row) == pytest.approx(list(statistics.t_interval([62.5, 75])))
+    assert ends(row) == pytest.approx(list(intervals.t_interval([62.5, 75])))
     assert float(row["sd"]) == pytest.approx(12.5 / 2**0.5)
     assert (row["interval"], row["seeds"]) == ("seeds", "0 1")
     assert float(row["gap"]) == pytest.approx(21.25)
-    gaps = statistics.t_interval([90 - 62.5, 90 - 75])
+    gaps = intervals.t_interval([90 - 62.5, 90 - 75])
     assert ends(row, "gap") == pytest.approx(list(gaps))
 
 
@@ -79,7 +79,7 @@ def test_accuracy_without_near_duplicates(tmp_path):
     row = row_of(rows, "flat", "test", "last")
     # t3 is left out: 4 of the other 7 are right
     assert (float(row["unlike"]), row["unlike_n"]) == (pytest.approx(400 / 7), "7")
-    wilson = [100 * end for end in statistics.wilson_interval(4, 7)]
+    wilson = [100 * end for end in intervals.wilson_interval(4, 7)]
     assert ends(row, "unlike") == pytest.approx(wilson)
     assert row_of(rows, "flat", "validation", "last")["unlike"] == ""
     assert "the 7 test images that resemble none of the other parts" in text
@@ -149,7 +149,7 @@ def test_neighbours_on_the_same_images(tmp_path):
     assert counts == [2, 6, 0, 0, 8]
     assert float(row["difference"]) == 75
     assert float(row["p"]) == 2 / 2**6
-    assert ends(row) == [100 * end for end in statistics.paired_interval(6, 0, 8)]
+    assert ends(row) == [100 * end for end in intervals.paired_interval(6, 0, 8)]
     # of three tests this is the one with the least p
     assert float(row["p_holm"]) == pytest.approx(3 * 2 / 2**6)
     assert row["verdict"] == "no difference shown"

@@ -6,16 +6,18 @@ import pytest
 import yaml
 
 from engine.augment import pipeline
-from scripts.lib import embedded, likeness, person
+from scripts.lib.data.generators import drawings as generator
+from scripts.lib.data.generators import person
 from scripts.lib.data.picture_files import read_image
-from scripts.lib.likeness import looks_of
+from scripts.lib.leak import grey_features
+from scripts.lib.leak.grey_features import looks_of
 from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
 def drawings():
     """60 generated drawings, uint8 (60, 58, 36)."""
-    made = embedded.make_drawings(drawings=60, children=30, seed=3)
+    made = generator.make_drawings(drawings=60, children=30, seed=3)
     files = [np.frombuffer(person.encode(drawing), np.uint8) for drawing in made]
     pages = [cv2.imdecode(file, cv2.IMREAD_GRAYSCALE) for file in files]
     return np.array(
@@ -73,7 +75,7 @@ def test_nearly_empty_sheets_are_not_taken_for_copies(drawings):
     mean = drawings.mean(axis=0)
     # With the mean subtracted and no more, these two have most in common.
     centred = [(image - mean).ravel() for image in (one, other)]
-    assert np.corrcoef(*centred)[0, 1] > likeness.CORRELATION
+    assert np.corrcoef(*centred)[0, 1] > grey_features.CORRELATION
     looks = looks_of(np.array([one, other]), mean)
     assert abs(looks.correlations(looks)[0, 1]) < 0.2
 
@@ -90,13 +92,13 @@ def test_ignets_copies_are_found_and_different_drawings_are_not(drawings, looks)
     own = np.repeat(np.arange(len(drawings)), 5)
     at = np.arange(len(own))
     # Measured: 100 % and 76 %; on all 338 drawings 99 % and 71 %.
-    by_pixels = copies.correlations(looks)[at, own] >= likeness.CORRELATION
-    by_hash = copies.distances(looks)[at, own] <= likeness.HASH_DISTANCE
+    by_pixels = copies.correlations(looks)[at, own] >= grey_features.CORRELATION
+    by_hash = copies.distances(looks)[at, own] <= grey_features.HASH_DISTANCE
     assert by_pixels.mean() > 0.95
     assert by_hash.mean() > 0.6
     apart = np.triu(np.ones((60, 60), bool), 1)
-    assert (looks.correlations(looks)[apart] < likeness.CORRELATION).all()
-    assert (looks.distances(looks)[apart] > likeness.HASH_DISTANCE).all()
+    assert (looks.correlations(looks)[apart] < grey_features.CORRELATION).all()
+    assert (looks.distances(looks)[apart] > grey_features.HASH_DISTANCE).all()
 
 
 def test_noise_and_small_turns_are_found(drawings, looks):
@@ -110,16 +112,16 @@ def test_noise_and_small_turns_are_found(drawings, looks):
     for changed in (noisy, np.array(turned)):
         found = looks_of(changed.astype(np.uint8), drawings.mean(axis=0))
         own = np.diag(found.correlations(looks))
-        assert (own >= likeness.CORRELATION).mean() > 0.95
+        assert (own >= grey_features.CORRELATION).mean() > 0.95
 
 
 def test_blocks_change_nothing(drawings, looks, monkeypatch):
-    monkeypatch.setattr(likeness, "_CELLS", 8 * 58 * 36 * 7)
+    monkeypatch.setattr(grey_features, "_CELLS", 8 * 58 * 36 * 7)
     again = looks_of(drawings, drawings.mean(axis=0, dtype=np.float64))
     assert np.array_equal(again.pixels, looks.pixels)
     assert np.array_equal(again.signs, looks.signs)
-    assert list(likeness.blocks(5, 10**9)) == [slice(i, i + 1) for i in range(5)]
-    assert list(likeness.blocks(0, 4)) == []
+    assert list(grey_features.blocks(5, 10**9)) == [slice(i, i + 1) for i in range(5)]
+    assert list(grey_features.blocks(0, 4)) == []
 
 
 def test_too_small_pictures_are_refused():
@@ -132,7 +134,7 @@ def test_real_drawings(real_data):
     files = sorted((real_data("draw-a-person") / "child").glob("*.jpg"))
     images = np.array([read_image(path, 36, 58) for path in files])
     looks = looks_of(images, images.mean(axis=0, dtype=np.float64))
-    near = looks.correlations(looks) >= likeness.CORRELATION
-    near |= looks.distances(looks) <= likeness.HASH_DISTANCE
+    near = looks.correlations(looks) >= grey_features.CORRELATION
+    near |= looks.distances(looks) <= grey_features.HASH_DISTANCE
     pairs = {(files[i].stem, files[j].stem) for i, j in np.argwhere(np.triu(near, 1))}
     assert pairs == {("DAM029_F", "DAM029_T")}

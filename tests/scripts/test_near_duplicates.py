@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from scripts.figures import make_near_duplicates
-from scripts.lib import cifar, lookalikes
-from scripts.lib.files import read_json, write_csv, write_json, write_npz
-from scripts.lib.lookalikes import PictureError
+from scripts.lib.data import cifar_files
+from scripts.lib.io.files import read_json, write_csv, write_json, write_npz
+from scripts.lib.leak import whitened_matches
+from scripts.lib.leak.whitened_matches import PictureError
 from scripts.near_duplicates import find_near_duplicates
 from tests.scripts.test_ladder import rows_of
 
@@ -182,12 +183,12 @@ def test_the_same_bytes_again(planted, found):
 
 
 def test_closest_is_that_of_all_pairs(monkeypatch):
-    monkeypatch.setattr(lookalikes, "_TILE", (7, 11))
+    monkeypatch.setattr(whitened_matches, "_TILE", (7, 11))
     learn, test = photographs(40, 3), photographs(15, 4)
     test[3] = learn[25, :, :, ::-1]
-    white = lookalikes.learn_whitening(learn)
+    white = whitened_matches.learn_whitening(learn)
     kinds = np.arange(15) % 2, np.arange(40) % 2
-    closest = lookalikes.find_closest(test, learn, white, *kinds)
+    closest = whitened_matches.find_closest(test, learn, white, *kinds)
     assert closest.apart == 15 * 20
     cells = learn.reshape(40, 3, 8, 4, 8, 4).mean(axis=(3, 5)).reshape(40, -1)
     scores = (cells - cells.mean(axis=0)) @ white.basis
@@ -286,7 +287,7 @@ def test_real_photographs(real_data, tmp_path):
     pairs = exact | near | mirrored
     folder = real_data("cifar-100-python")
     test, learn = (
-        cifar.read_batch(folder / part, 100, 20) for part in ("test", "train")
+        cifar_files.read_batch(folder / part, 100, 20) for part in ("test", "train")
     )
     chosen = [*pairs, *range(5000, 5200)]
     known = sorted({*pairs.values(), *range(0, 50000, 10)})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.lib import overlays
+from scripts.lib.io import inheritance
 
 
 def extended(files, name):
-    return overlays.extended(name, files.__getitem__)
+    return inheritance.extended(name, files.__getitem__)
 
 
 def test_a_file_says_only_what_differs():
@@ -44,7 +44,7 @@ def test_a_grid_is_every_combination_and_a_variant_may_differ_in_it():
             "lenet": {"model": "lenet"},
         },
     }
-    found = overlays.variants(experiment)
+    found = inheritance.variants(experiment)
     assert list(found) == ["d2-months", "d2-years", "d3-months", "d3-years", "lenet"]
     assert found["d2-months"]["recipe"] == {"rate": 1, "passes": 5}
     assert found["d3-months"] == {
@@ -59,17 +59,17 @@ def test_a_grid_is_every_combination_and_a_variant_may_differ_in_it():
 
 def test_without_a_grid_the_variants_are_those_that_stand_there():
     variants = {"a": {"model": "x"}}
-    assert overlays.variants({"variants": variants}) == variants
+    assert inheritance.variants({"variants": variants}) == variants
 
 
 def test_a_scale_that_a_file_does_not_know_does_as_much_as_demo():
     config = {"copies": {"smoke": 1, "demo": 2, "paper": 3}}
-    overlays.complete_scales("augmentations", config)
+    inheritance.complete_scales("augmentations", config)
     assert config["copies"] == {"smoke": 1, "demo": 2, "short": 2, "paper": 3}
-    assert list(config["copies"]) == list(overlays.SCALES)
+    assert list(config["copies"]) == list(inheritance.SCALES)
     own = {"images": {"smoke": 1, "demo": 2, "short": None, "paper": None}}
-    overlays.complete_scales("protocols", own)
+    inheritance.complete_scales("protocols", own)
     assert own["images"]["short"] is None
     other = {"copies": {"demo": 2}}
-    overlays.complete_scales("models", other)
+    inheritance.complete_scales("models", other)
     assert other == {"copies": {"demo": 2}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import provenance
+from scripts.lib.io import provenance
 
 
 @pytest.fixture
@@ -31,18 +31,19 @@ def repo(tmp_path: Path) -> Path:
         "engine/random.py": "",
         "scripts/__init__.py": "",
         "scripts/lib/__init__.py": "",
-        "scripts/lib/files.py": '"""Not code:\n\nimport engine\n"""\n',
-        "scripts/lib/plots.py": "",
+        "scripts/lib/io/files.py": '"""Not code:\n\nimport engine\n"""\n',
+        "scripts/lib/figures.py": "",
         "scripts/train.py": (
-            "import os, scripts.lib.files as files\n\n\n"
+            "import os, scripts.lib.io.files as files\n\n\n"
             "def train():\n    import engine\n\n    return engine\n"
         ),
         "scripts/augment.py": (
-            "from engine.augment import pipeline\nfrom scripts.lib.files import write\n"
+            "from engine.augment import pipeline\n"
+            "from scripts.lib.io.files import write\n"
         ),
-        "scripts/figures.py": "from scripts.lib import plots, \\\n    files\n",
+        "scripts/figures.py": "from scripts.lib import figures, \\\n    files\n",
         "scripts/dynamic.py": (
-            "import importlib\n\nlib = importlib.import_module('scripts.lib.plots')\n"
+            "import importlib\n\nlib = importlib.import_module('scripts.lib.figures')\n"
         ),
     }
     for name, text in files.items():
@@ -60,7 +61,7 @@ def names(repo: Path, module: str) -> set[str]:
 def test_a_step_is_hashed_with_what_it_imports_and_nothing_else(repo):
     assert names(repo, "scripts.augment") == {
         "scripts/augment.py",
-        "scripts/lib/files.py",
+        "scripts/lib/io/files.py",
         "engine/augment/pipeline.py",
         "engine/augment/noise.py",
         "engine/augment/geometry.py",
@@ -71,7 +72,7 @@ def test_a_step_is_hashed_with_what_it_imports_and_nothing_else(repo):
 def test_lazy_imports_count_and_bring_their_kernels(repo):
     assert names(repo, "scripts.train") == {
         "scripts/train.py",
-        "scripts/lib/files.py",
+        "scripts/lib/io/files.py",
         "engine/__init__.py",
         "engine/network.py",
         "engine/backends/opencl/__init__.py",
@@ -83,12 +84,12 @@ def test_lazy_imports_count_and_bring_their_kernels(repo):
 def test_names_over_several_lines_and_imports_by_a_string_count(repo):
     assert names(repo, "scripts.figures") == {
         "scripts/figures.py",
-        "scripts/lib/plots.py",
-        "scripts/lib/files.py",
+        "scripts/lib/figures.py",
+        "scripts/lib/io/files.py",
     }
     assert names(repo, "scripts.dynamic") == {
         "scripts/dynamic.py",
-        "scripts/lib/plots.py",
+        "scripts/lib/figures.py",
     }
 
 
@@ -98,8 +99,8 @@ def test_names_over_several_lines_and_imports_by_a_string_count(repo):
         ("engine/network.py", {"train"}),
         ("engine/backends/opencl/kernels/conv.cl", {"train"}),
         ("engine/augment/noise.py", {"augment"}),
-        ("scripts/lib/plots.py", {"figures", "dynamic"}),
-        ("scripts/lib/files.py", {"train", "augment", "figures"}),
+        ("scripts/lib/figures.py", {"figures", "dynamic"}),
+        ("scripts/lib/io/files.py", {"train", "augment", "figures"}),
         ("engine/backends/reference.py", set()),
     ],
 )
@@ -182,7 +183,7 @@ def test_the_engine_is_seen_from_the_trainings_and_not_from_the_data():
 
 
 def test_a_plot_is_seen_from_the_figures_alone():
-    plots = provenance.ROOT / "scripts/lib/plots/leak.py"
+    plots = provenance.ROOT / "scripts/lib/figures/leak.py"
     assert plots in provenance.sources("scripts.figures")
     for step in ("train", "evaluate", "tables", "report", "xor"):
         assert plots not in provenance.sources(f"scripts.{step}"), step

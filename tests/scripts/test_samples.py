@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from scripts.lib.samples import SampleError, Samples
-from scripts.lib.splits import SplitError, load_folds
+from scripts.lib.split.protocols import SplitError, load_folds
+from scripts.lib.split.samples import SampleError, Samples
 
 TASK = {
     "task": "regression",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import questions, showing
-from scripts.lib.config import ConfigError
-from scripts.lib.schema import read_yaml
-from scripts.lib.study import load_study
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.study import claims_plan, figures_plan
+from scripts.lib.study.config import ConfigError
+from scripts.lib.study.study import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,18 +27,18 @@ def study(**settings):
 
 def test_many_variants_stand_on_a_sheet_for_each_beginning():
     found = study(scale="paper")
-    sheets = showing.sheets_of(found, "ignet")
+    sheets = figures_plan.sheets_of(found, "ignet")
     assert list(sheets) == [f"-depth{n}" for n in range(2, 8)]
     assert len(sheets["-depth2"]) == len(sheets["-depth7"]) == 6
-    assert list(showing.sheets_of(found, "keras_baseline")) == [""]
-    assert showing.sheets_of(found, "ignet_noise") == {}
-    about = json.loads(showing.profiles_json(found, "ignet", "-depth7"))
+    assert list(figures_plan.sheets_of(found, "keras_baseline")) == [""]
+    assert figures_plan.sheets_of(found, "ignet_noise") == {}
+    about = json.loads(figures_plan.profiles_json(found, "ignet", "-depth7"))
     assert [p["id"] for p in about["protocols"]] == ["paper", "by-child"]
     assert {v["passes"] for v in about["variants"]} == {10}
 
 
 def test_figures_of_an_experiment():
-    files = showing.files_of(study(scale="smoke"), "ignet")
+    files = figures_plan.files_of(study(scale="smoke"), "ignet")
     names = [Path(file).stem.removeprefix("ignet-") for file in files]
     assert names == [
         "profiles-depth2",
@@ -47,7 +47,7 @@ def test_figures_of_an_experiment():
         "depths",
         "samples",
     ]
-    noise = showing.files_of(study(scale="smoke"), "ignet_noise")
+    noise = figures_plan.files_of(study(scale="smoke"), "ignet_noise")
     assert [Path(file).stem for file in noise] == [
         "ignet_noise-augmentation",
         "ignet_noise-noise",
@@ -55,7 +55,7 @@ def test_figures_of_an_experiment():
 
 
 def test_the_leak_shows_the_protocols_that_are_run():
-    sheets = json.loads(showing.leak_json(study(scale="demo")))
+    sheets = json.loads(figures_plan.leak_json(study(scale="demo")))
     assert [sheet["experiment"] for sheet in sheets] == ["ignet", "keras_baseline"]
     assert all(v.startswith("depth2-") for v in sheets[0]["variants"])
     assert [p["id"] for p in sheets[1]["protocols"]] == [
@@ -68,25 +68,25 @@ def test_the_leak_shows_the_protocols_that_are_run():
 
 def test_depths_and_noise_know_their_variants():
     found = study(scale="paper")
-    depths = json.loads(showing.depths_json(found, "ignet"))
+    depths = json.loads(figures_plan.depths_json(found, "ignet"))
     assert depths["levels"] == [f"depth{n}" for n in range(2, 8)]
     assert depths["panels"]["age_category"]["depth5"] == "depth5-age_category"
-    noise = json.loads(showing.noise_json(found, "ignet_noise"))["noise"]
+    noise = json.loads(figures_plan.noise_json(found, "ignet_noise"))["noise"]
     assert noise["noise-02-005-age_years"] == [0.2, 0.05]
     assert len(noise) == 18 and "noise-age_years" not in noise
 
 
 def test_a_comparison_knows_the_leak_free_protocols_and_what_is_run():
     found = study(scale="demo")
-    asked = json.loads(questions.comparison_json(found, "s0"))
+    asked = json.loads(claims_plan.comparison_json(found, "s0"))
     ignet = next(e for e in asked["experiments"] if e["experiment"] == "ignet")
     assert [p["id"] for p in ignet["protocols"]] == ["by-drawing", "by-child"]
     # what the step reads of a protocol
     needed = {"id", "k", "reported", "scored_like"}
     assert all(needed <= set(p) for p in ignet["protocols"])
     assert "depth3-age_category" not in {v["id"] for v in ignet["variants"]}
-    assert questions.measured_by_baselines(asked, "ignet")
-    assert not questions.measured_by_baselines(asked, "ignet_noise")
+    assert claims_plan.measured_by_baselines(asked, "ignet")
+    assert not claims_plan.measured_by_baselines(asked, "ignet_noise")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from scripts.lib import spelling
+from scripts.lib.data import spelling
 
 ONE = [  # certainly
     ("Jörg", unicodedata.normalize("NFD", "Jörg")),

@@ -9,8 +9,8 @@ import pytest
 
 import engine
 from scripts import baselines, figures, report, tables
-from scripts.lib import cli
-from scripts.lib.files import read_json, write_csv, write_json
+from scripts.lib.io import cli
+from scripts.lib.io.files import read_json, write_csv, write_json
 from scripts.lib.score import evaluation
 from scripts.lib.train import learn
 from tests.conftest import ROOT

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import described
-from scripts.lib.config import ConfigError
-from scripts.lib.schema import read_yaml
-from scripts.lib.study import load_study
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.study import experiment_params
+from scripts.lib.study.config import ConfigError
+from scripts.lib.study.study import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +106,7 @@ def test_a_target_that_the_data_do_not_record_is_not_run(tmp_path):
     }
     assert targets
     assert all("age_category" not in target for target in targets.values())
-    table = json.loads(described.experiment_json(found, "ignet"))
+    table = json.loads(experiment_params.experiment_json(found, "ignet"))
     why = {v["id"]: v["why_not"] for v in table["variants"] if not v["left_out"]}
     assert why["depth2-age_category"] == "draw-a-person does not record age_category"
     assert why["depth2-age_years-who_drew"] is None
@@ -149,7 +149,9 @@ def test_params_hold_what_a_step_reads_and_no_more(tmp_path):
 
 def test_tables_and_figures_see_the_recipe_that_a_variant_was_trained_with(tmp_path):
     found = study(tmp_path, scale="smoke")
-    for variant in json.loads(described.experiment_json(found, "ignet"))["variants"]:
+    for variant in json.loads(experiment_params.experiment_json(found, "ignet"))[
+        "variants"
+    ]:
         task = json.loads(found.task("ignet", variant["id"], "paper"))
         assert variant["recipe"] == task["recipe"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.sums import FOLDER
+from scripts.lib.io.checksums import FOLDER
 
 from .conftest import ROOT
 

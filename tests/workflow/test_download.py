@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import yaml
 
-from scripts.lib.files import read_json
+from scripts.lib.io.files import read_json
 from tests.scripts import loopback
 
 
@@ -79,7 +79,7 @@ def test_a_published_data_set_is_downloaded_checked_and_kept(
             lay = sorted(path.name for path in place.rglob("*") if path.is_file())
             result = project.run(*command)
         # Edited code makes the files anew, from the archive that was kept.
-        with project.edited("scripts/lib/archives.py"):
+        with project.edited("scripts/lib/download/archives.py"):
             again = project.run(*command)
     finally:
         own.unlink()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import jsonschema
 import pytest
 
-from scripts.lib.files import read_json
-from scripts.lib.schema import read_yaml
+from scripts.lib.io.files import read_json
+from scripts.lib.io.schema import read_yaml
 
 from .conftest import ROOT, Project
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scripts.lib import overlays, packages
-from scripts.lib.schema import read_yaml
+from scripts.lib.io import inheritance, packages
+from scripts.lib.io.schema import read_yaml
 
 from .conftest import ROOT
 
@@ -26,7 +26,7 @@ def expected_trainings(scale: str) -> tuple[dict[str, int], set[str]]:
         experiment = read_yaml(path, path.name)
         if experiment.get("kind") == "training":  # a rung may have it from another
             patterns = experiment["scales"][scale].get("variants", ["*"])
-            variants = overlays.variants(experiment)
+            variants = inheritance.variants(experiment)
             run = [
                 name
                 for name in variants

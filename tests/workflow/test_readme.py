@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import packages
+from scripts.lib.io import packages
 
 from .conftest import ROOT, write_drawings
 

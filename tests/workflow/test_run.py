@@ -10,7 +10,7 @@ import re
 import jsonschema
 import pytest
 
-from scripts.lib.schema import read_yaml
+from scripts.lib.io.schema import read_yaml
 
 from .conftest import ROOT
 
@@ -196,16 +196,19 @@ def test_a_changed_drawing_reruns_what_depends_on_it_and_nothing_else(done):
             {"augment"} | AFTER_IMAGES - {"folds", "duplicates"},
         ),
         (
-            "scripts/lib/audit.py",
+            "scripts/lib/leak/audit.py",
             {"audit", "leak_audit", "train"} | DIAGNOSTICS | AFTER_TRAINING,
         ),
-        ("scripts/lib/diagnosis/w2.py", DIAGNOSTICS | AFTER_TABLES),
-        ("scripts/lib/diagnosis/figures.py", FIGURES & DIAGNOSTICS | {"report"}),
-        ("scripts/lib/plots/leak.py", FIGURES | {"report"}),
-        ("scripts/lib/person.py", {"fetch_embedded_drawings", "labels", "images"}),
+        ("scripts/lib/diagnostics/w2.py", DIAGNOSTICS | AFTER_TABLES),
+        ("scripts/lib/diagnostics/figures.py", FIGURES & DIAGNOSTICS | {"report"}),
+        ("scripts/lib/figures/leak.py", FIGURES | {"report"}),
+        (
+            "scripts/lib/data/generators/person.py",
+            {"fetch_embedded_drawings", "labels", "images"},
+        ),
         ("scripts/report.py", {"summary", "report"}),
-        ("scripts/lib/claims.py", AFTER_TABLES),
-        ("scripts/lib/comparing.py", {"comparisons", *AFTER_TABLES}),
+        ("scripts/lib/score/claims.py", AFTER_TABLES),
+        ("scripts/lib/score/paired_tests.py", {"comparisons", *AFTER_TABLES}),
         ("workflow/report/leak.rst", {"report"}),
         ("engine/backends/__init__.py", set()),
     ],

@@ -22,7 +22,7 @@ rule comparisons:
         PARAMS.group("tables")
     params:
         code=code("comparisons"),
-        asked=lambda wc: questions.comparison_json(STUDY, wc.comparison),
+        asked=lambda wc: claims_plan.comparison_json(STUDY, wc.comparison),
         runs=runs_above("metrics"),
         data=lambda wc, input: above(input.labels[0], 2),
         stem=stem_of,

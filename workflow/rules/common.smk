@@ -11,14 +11,22 @@ sys.path.insert(0, str(BASE))
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from scripts.lib import datasets, described, endings, places, questions, schema
-from scripts.lib import showing
-from scripts.lib.inputs import KERAS_RUN, RUN, Inputs, numbered, of_all_folds
-from scripts.lib.kinds import convolutions, diagnostics, keras_peer, ladder
-from scripts.lib.params import StudyParams, above, code, megabytes, run_of, runs_above
-from scripts.lib.params import stem_of, wildcards_of
-from scripts.lib.study import load_study
-from scripts.lib.targets import SUMMARY, Targets
+from scripts.lib.io import schema
+from scripts.lib.study import claims_plan, datasets, endings, experiment_params, places
+from scripts.lib.study import figures_plan
+from scripts.lib.study.inputs import Inputs, KERAS_RUN, RUN, numbered, of_all_folds
+from scripts.lib.study.kinds import convolutions, diagnostics, keras_peer, ladder
+from scripts.lib.study.params import (
+    StudyParams,
+    above,
+    code,
+    megabytes,
+    run_of,
+    runs_above,
+)
+from scripts.lib.study.params import stem_of, wildcards_of
+from scripts.lib.study.study import load_study
+from scripts.lib.study.targets import SUMMARY, Targets
 
 places.prepare()
 # Jobs run `python -m scripts.STEP` of this checkout with this interpreter, wherever the

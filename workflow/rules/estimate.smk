@@ -18,7 +18,7 @@ rule estimate:
     priority: 100
     params:
         code=code("estimate"),
-        plan=described.workload(STUDY),
+        plan=experiment_params.workload(STUDY),
         device=STUDY.device,
         data=lambda wc, input: above(input[0], 2) if input else "results/data",
     message:

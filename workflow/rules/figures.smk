@@ -23,7 +23,7 @@ rule profiles:
         PARAMS.group("tables")
     params:
         code=code("figures"),
-        about=lambda wc: showing.profiles_json(STUDY, wc.experiment, wc.sheet),
+        about=lambda wc: figures_plan.profiles_json(STUDY, wc.experiment, wc.sheet),
         runs=runs_above("history"),
     message:
         "draw learning profiles of {wildcards.experiment}{wildcards.sheet}"
@@ -53,7 +53,7 @@ rule augmentation_sheet:
         PARAMS.group("tables")
     params:
         code=code("figures"),
-        about=lambda wc: showing.augmentation_json(STUDY, wc.experiment),
+        about=lambda wc: figures_plan.augmentation_json(STUDY, wc.experiment),
     message:
         "show augmented copies of {wildcards.experiment}"
     shell:
@@ -78,12 +78,12 @@ rule samples:
     log:
         "logs/figures/{experiment}-samples.log",
     wildcard_constraints:
-        experiment="|".join(showing.having(STUDY, "samples")) or "none-is-chosen",
+        experiment="|".join(figures_plan.having(STUDY, "samples")) or "none-is-chosen",
     group:
         PARAMS.group("tables")
     params:
         code=code("figures"),
-        about=lambda wc: showing.samples_json(STUDY, wc.experiment),
+        about=lambda wc: figures_plan.samples_json(STUDY, wc.experiment),
         runs=runs_above("predictions"),
     message:
         "show what {wildcards.experiment} tells of a few drawings"
@@ -107,12 +107,12 @@ rule depths:
     log:
         "logs/figures/{experiment}-depths.log",
     wildcard_constraints:
-        experiment="|".join(showing.having(STUDY, "depths")) or "none-is-chosen",
+        experiment="|".join(figures_plan.having(STUDY, "depths")) or "none-is-chosen",
     group:
         PARAMS.group("tables")
     params:
         code=code("figures"),
-        about=lambda wc: showing.depths_json(STUDY, wc.experiment),
+        about=lambda wc: figures_plan.depths_json(STUDY, wc.experiment),
     message:
         "draw scores over the levels of {wildcards.experiment}"
     shell:
@@ -134,12 +134,12 @@ rule noise_map:
     log:
         "logs/figures/{experiment}-noise.log",
     wildcard_constraints:
-        experiment="|".join(showing.having(STUDY, "noise")) or "none-is-chosen",
+        experiment="|".join(figures_plan.having(STUDY, "noise")) or "none-is-chosen",
     group:
         PARAMS.group("tables")
     params:
         code=code("figures"),
-        about=lambda wc: showing.noise_json(STUDY, wc.experiment),
+        about=lambda wc: figures_plan.noise_json(STUDY, wc.experiment),
     message:
         "draw scores over the noise of {wildcards.experiment}"
     shell:
@@ -150,7 +150,7 @@ rule noise_map:
 rule leak:
     """Show the paper's protocol beside the leak-free one, and their controls."""
     input:
-        tables=[f"results/tables/{name}.csv" for name in showing.having(STUDY, "leak")],
+        tables=[f"results/tables/{name}.csv" for name in figures_plan.having(STUDY, "leak")],
     output:
         report(
             "results/figures/leak.png",
@@ -164,7 +164,7 @@ rule leak:
         PARAMS.group("tables")
     params:
         code=code("figures"),
-        about=showing.leak_json(STUDY),
+        about=figures_plan.leak_json(STUDY),
     message:
         "draw what the leak is worth"
     shell:

@@ -81,7 +81,7 @@ for peer in keras_peer.all_of(STUDY):
             PARAMS.group("tables")
         params:
             code=code("keras_peer_table"),
-            experiment=described.experiment_json(STUDY, experiment, peer),
+            experiment=experiment_params.experiment_json(STUDY, experiment, peer),
             runs=runs_above("metrics"),
             keras_runs=runs_above("theirs"),
             folds=lambda wc, input: above(input.folds[0], 1),

@@ -26,7 +26,7 @@ rule table:
         PARAMS.group("tables")
     params:
         code=code("tables"),
-        experiment=lambda wc: described.experiment_json(STUDY, wc.experiment),
+        experiment=lambda wc: experiment_params.experiment_json(STUDY, wc.experiment),
         runs=runs_above("metrics"),
         baselines=lambda wc, input: f"{above(input.labels, 1)}/baselines",
         stem=stem_of,

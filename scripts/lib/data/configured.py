@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.schema import read_yaml
+from scripts.lib.io.schema import read_yaml
 
 _KEYS = ("title", "status", "kind", "address", "licence", "factors", "image")
 

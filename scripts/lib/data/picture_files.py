@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scripts.lib import image_decoding
+from scripts.lib.data import image_decoding
+from scripts.lib.data.image_decoding import ImageError
 from scripts.lib.data.kinds.kind import Config, Images, Rows
-from scripts.lib.image_decoding import ImageError
-from scripts.lib.labels import REJECTED_LIMIT
+from scripts.lib.data.labels import REJECTED_LIMIT
 
 # Phones' photos have up to 200 million, a page of A4 scanned at 1200 dpi 139 million; a
 # few kB of PNG can claim to have any number.

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 import engine
-from scripts.lib import devices
-from scripts.lib.files import read_json, write_csv, write_json
-from scripts.lib.runs import fold_folder
-from scripts.lib.samples import Part, Samples
+from scripts.lib.io.files import read_json, write_csv, write_json
+from scripts.lib.io.runs import fold_folder
 from scripts.lib.score import scores
+from scripts.lib.split.samples import Part, Samples
+from scripts.lib.train import devices
 
 PARTS = ("validation", "test")
 PREDICTION_COLUMNS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.lib import statistics
+from scripts.lib.score import intervals
 
 
 def errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -58,12 +58,12 @@ def summary(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     parts: of each fold and seed, as `summed` returns them. ours: the mean of the folds'
     means; low, high: of that mean, by bootstrap over the groups.
     """
-    mean, sd = statistics.mean_sd([part["score"] for part in parts])
+    mean, sd = intervals.mean_sd([part["score"] for part in parts])
     rows = [
         (group, total / count, count / part["n"])
         for part in parts
         for group, (total, count) in part["groups"].items()
     ]
     groups, values, weights = zip(*rows, strict=True)
-    low, high = statistics.bootstrap_interval(groups, values, weights=weights)
+    low, high = intervals.bootstrap_interval(groups, values, weights=weights)
     return {"ours": mean, "sd": sd, "n": len(parts), "low": low, "high": high}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import engine
-from scripts.lib.keras_models import compiled, fit, to_last
+from scripts.lib.peers.keras_models import compiled, fit, to_last
 from scripts.lib.speed.learning import Pass, make_data
 from scripts.lib.speed.works import Learning, Work
 

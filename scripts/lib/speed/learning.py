@@ -15,9 +15,9 @@ import engine
 from engine import metrics
 from engine.augment import pipeline
 from engine.random import stream
-from scripts.lib.embedded import make_drawings
-from scripts.lib.person import draw_person
-from scripts.lib.speed.clock import Clock
+from scripts.lib.data.generators.drawings import make_drawings
+from scripts.lib.data.generators.person import draw_person
+from scripts.lib.io.clock import Clock
 from scripts.lib.speed.works import Learning, Recipe
 
 _SIZE = (36, 58)  # px, width and height: S0 4.1

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scripts.lib import packages
+from scripts.lib.io import packages
 from scripts.lib.speed import counts, startup
 from scripts.lib.speed.learning import to_the_same_score
 from scripts.lib.speed.rounds import ROUNDS, Side, SideError, Turns, Watch, take_turns

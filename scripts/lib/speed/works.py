@@ -11,10 +11,10 @@ import numpy as np
 
 from engine.errors import nearest
 from engine.options import fill
-from scripts.lib import overlays
-from scripts.lib.embedded import make_drawings
-from scripts.lib.models import fit_head, load_model
-from scripts.lib.schema import problems, read_yaml
+from scripts.lib.data.generators.drawings import make_drawings
+from scripts.lib.io import inheritance
+from scripts.lib.io.schema import problems, read_yaml
+from scripts.lib.train.models import fit_head, load_model
 
 _RATE = 1e-6  # so small that a long measurement goes nowhere
 AT_MOST = ("memory", "import", "first-cold", "first-warm")  # goals from above
@@ -150,7 +150,7 @@ def _spec(config: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
         layer = {"conv": {"filters": 32, "kernel": kernel, "padding": "same"}}
         return {"input": [32, size, size], "layers": [layer], "loss": "squared_error"}
     model = config / "models" / f"{entry['model']}.yaml"
-    spec = fill(overlays.load(model))
+    spec = fill(inheritance.load(model))
     spec["loss"] = entry.get("loss", spec["loss"])
     return (
         fit_head(spec, entry["outputs"], spec["loss"]) if "outputs" in entry else spec
@@ -193,7 +193,7 @@ def _variant(config: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     experiment, variant = name.split("/")
     file = config / "experiments" / f"{experiment}.yaml"
     content = read_yaml(file, str(file))
-    variants = overlays.variants(content)
+    variants = inheritance.variants(content)
     if variant not in variants:
         close = nearest(variant, variants)
         raise ValueError(f"{file}: unknown variant {variant!r}{close}")

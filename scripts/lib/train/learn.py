@@ -13,13 +13,14 @@ from typing import Any
 
 import engine
 from engine.training import checkpoint as checkpoints
-from scripts.lib import devices, provenance
-from scripts.lib.changing import transform
-from scripts.lib.files import write_csv, write_json
-from scripts.lib.locks import alone_in
-from scripts.lib.runs import fold_folder
-from scripts.lib.samples import Samples
-from scripts.lib.speed.clock import peak_bytes
+from scripts.lib.io import provenance
+from scripts.lib.io.clock import peak_bytes
+from scripts.lib.io.files import write_csv, write_json
+from scripts.lib.io.locks import alone_in
+from scripts.lib.io.runs import fold_folder
+from scripts.lib.split.samples import Samples
+from scripts.lib.train import devices
+from scripts.lib.train.epoch_augmentation import transform
 from scripts.lib.train.monitor import Monitor
 from scripts.lib.train.recipes import HISTORY_COLUMNS, fit_settings, make_trainer
 

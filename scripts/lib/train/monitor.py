@@ -16,8 +16,8 @@ import numpy as np
 
 import engine
 from engine.random import stream
-from scripts.lib.files import write_csv
-from scripts.lib.samples import Part
+from scripts.lib.io.files import write_csv
+from scripts.lib.split.samples import Part
 from scripts.lib.train.recipes import accuracy
 
 COLUMNS = ("pass", "step", "record", "layer", "name", "value")

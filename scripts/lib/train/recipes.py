@@ -10,8 +10,8 @@ import numpy as np
 
 import engine
 from engine import metrics
-from scripts.lib.models import load_model
-from scripts.lib.samples import Samples
+from scripts.lib.split.samples import Samples
+from scripts.lib.train.models import load_model
 
 # Of history.csv.
 HISTORY_COLUMNS = (

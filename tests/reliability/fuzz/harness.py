@@ -141,7 +141,7 @@ def _tried(case: Case, attempt: Callable[[Case], Any]) -> tuple[str | None, bool
 
 def _problem(case: Case, error: Exception) -> str | None:
     """Return what is wrong with an error, or None."""
-    # As scripts.lib.cli.run expects them; anything else ends in a traceback.
+    # As scripts.lib.io.cli.run expects them; anything else ends in a traceback.
     expected = isinstance(error, ValueError | OSError | EngineError)
     if not expected or isinstance(error, UnicodeError):
         return f"expected an error of this project, received {type(error).__name__}"

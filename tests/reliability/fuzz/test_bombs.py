@@ -21,9 +21,11 @@ from engine import __main__ as command
 from engine import plain_data
 from engine.errors import EngineError
 from engine.exchange import keras, npz
-from scripts.lib import archives, cifar, files
+from scripts.lib.data import cifar_files
 from scripts.lib.data.picture_files import read_image
-from scripts.lib.schema import read_yaml
+from scripts.lib.download import archives
+from scripts.lib.io import files
+from scripts.lib.io.schema import read_yaml
 from tests.reliability.fuzz.harness import bounded
 
 pytestmark = pytest.mark.reliability
@@ -234,14 +236,14 @@ def test_cifar_file_that_numbers_its_values_in_billions(tmp_path):
     path = tmp_path / "train"
     path.write_bytes(b"\x80\x02}r\xff\xff\xff\xff.")
     with refused("train: no file of CIFAR-100.*it numbers a value 4,294,967,295"):
-        cifar.read_pickle(path)
+        cifar_files.read_pickle(path)
 
 
 def test_cifar_file_with_an_array_of_a_terabyte(tmp_path):
     path = tmp_path / "train"
     path.write_bytes(b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"x.")
     with refused("train: truncated or damaged"):
-        cifar.read_pickle(path)
+        cifar_files.read_pickle(path)
 
 
 def unpack(path: Path) -> None:

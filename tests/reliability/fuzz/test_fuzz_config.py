@@ -13,9 +13,10 @@ import yaml
 from engine import __main__ as command
 from engine import losses, optimizers, schedules, spec
 from engine.augment import pipeline
-from scripts.lib import config as configs
-from scripts.lib import datasets, overlays
-from scripts.lib.schema import read_yaml
+from scripts.lib.io import inheritance
+from scripts.lib.io.schema import read_yaml
+from scripts.lib.study import config as configs
+from scripts.lib.study import datasets
 from tests.reliability.fuzz.harness import ROOT, Case, fuzz
 from tests.reliability.fuzz.mutate import any_value, damaged, damaged_tree
 
@@ -178,7 +179,7 @@ def test_specs(tmp_path):
     def attempt(case: Case):
         model = content(case.rng.choice(sources("models")))
         if "extends" in model:
-            model = overlays.load(ROOT / "config/models/vgg.yaml")
+            model = inheritance.load(ROOT / "config/models/vgg.yaml")
         shape, layers, _ = spec.read_spec(damaged_tree(case.rng, model))
         assert shape and layers
 

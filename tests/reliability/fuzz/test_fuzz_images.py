@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from scripts.lib import archives, cifar
+from scripts.lib.data import cifar_files
 from scripts.lib.data.picture_files import read_image
+from scripts.lib.download import archives
 from tests.reliability.fuzz.harness import Case, fuzz
 from tests.reliability.fuzz.mutate import INTEGERS, TEXTS, damaged, rezipped
 
@@ -82,21 +83,21 @@ def test_images(tmp_path):
     fuzz("images", tmp_path, attempt)
 
 
-def batch() -> cifar.Batch:
+def batch() -> cifar_files.Batch:
     images = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), np.uint8)
-    return cifar.Batch(images, np.array([0, 1, 1]), np.array([0, 0, 1]))
+    return cifar_files.Batch(images, np.array([0, 1, 1]), np.array([0, 0, 1]))
 
 
 def test_cifar(tmp_path):
-    names = cifar.encode_names(["a", "b"], ["x", "y"])
-    good = [cifar.encode(batch())]
+    names = cifar_files.encode_names(["a", "b"], ["x", "y"])
+    good = [cifar_files.encode(batch())]
     content = pickle.loads(good[0], encoding="bytes")
     good += [pickle.dumps(content, protocol=p) for p in range(6)]
 
     def attempt(case: Case):
         kind = case.rng.randrange(3)
         if kind == 0:
-            cifar.read_names(case.write("meta", damaged(case.rng, names, good)))
+            cifar_files.read_names(case.write("meta", damaged(case.rng, names, good)))
             return
         data = case.rng.choice(good)
         if kind == 1:
@@ -109,7 +110,7 @@ def test_cifar(tmp_path):
                 data = front + damaged(case.rng, back, good)
         else:
             data = damaged(case.rng, data, good)
-        read = cifar.read_batch(case.write("train", data), 2, 2)
+        read = cifar_files.read_batch(case.write("train", data), 2, 2)
         assert read.images.shape[1:] == (3, 32, 32)
 
     fuzz("cifar", tmp_path, attempt)

@@ -23,7 +23,8 @@ from scripts.augment import make_copies
 from scripts.folds import make_folds
 from scripts.images import make_images
 from scripts.labels import make_labels
-from scripts.lib import labels, pictures, tables
+from scripts.lib.data import image_arrays, labels
+from scripts.lib.io import tables
 from tests.reliability.fuzz.harness import ROOT, Case, fuzz
 from tests.reliability.fuzz.mutate import TEXTS
 from tests.workflow.conftest import Project, copy_project
@@ -202,7 +203,7 @@ def copy_and_deal(out: Path, described: Path, protocol: Path) -> None:
 
 def check_listed(out: Path, texts: list[str]) -> None:
     """Every drawing is in images.npz, or listed with the reason why not."""
-    ids = pictures.read_ids(out / "images.npz")
+    ids = image_arrays.read_ids(out / "images.npz")
     rows = tables.read(out / "labels.csv", ("sample", "file"))
     assert [row["sample"] for row in rows] == ids + [
         row["sample"]
@@ -251,7 +252,7 @@ def test_a_run_of_snakemake(tmp_path):
     assert result.code == 0, result.output[-3000:]
     assert tree(tmp_path / "data") | tree(project.root) == before
     assert not list(tmp_path.rglob("pwned"))
-    ids = pictures.read_ids(project.work / folder / "images.npz")
+    ids = image_arrays.read_ids(project.work / folder / "images.npz")
     listed = {row["file"] for row in tables.read(rejected)}
     assert len(ids) == len(texts) - len(listed & set(texts)) > 60
     assert "\\xff.png" in listed

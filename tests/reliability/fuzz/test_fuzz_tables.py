@@ -9,8 +9,10 @@ import json
 import numpy as np
 import pytest
 
-from scripts.lib import files, labels, labels_csv, pictures, splits, tables
-from scripts.lib.samples import read_targets
+from scripts.lib.data import image_arrays, labels, labels_csv
+from scripts.lib.io import files, tables
+from scripts.lib.split import protocols
+from scripts.lib.split.samples import read_targets
 from tests.reliability.fuzz.harness import Case, fuzz
 from tests.reliability.fuzz.mutate import INTEGERS, TEXTS, damaged, damaged_tree
 from tests.reliability.fuzz.test_fuzz_checkpoints import damaged_npz
@@ -76,7 +78,7 @@ def test_tables(tmp_path):
             rows = tables.read(path, ("pass",))
             assert all(set(row) == set(rows[0]) for row in rows)
         elif kind == 1:
-            splits.read_children(path)
+            protocols.read_children(path)
         else:
             read_targets(path, ["hand", "age_months"])
 
@@ -114,7 +116,7 @@ def test_folds(tmp_path):
             content = json.dumps(damaged_tree(rng, document)).encode()
         else:
             content = damaged(rng, json.dumps(document).encode())
-        read = splits.load_folds(case.write("folds.json", content), path)
+        read = protocols.load_folds(case.write("folds.json", content), path)
         assert read.folds
 
     fuzz("folds", tmp_path, attempt)
@@ -158,12 +160,14 @@ def test_pictures(tmp_path):
         path = case.write("images.npz", data)
         kind = rng.randrange(4)
         if kind == 0:
-            images, ids = pictures.read_images(path)
+            images, ids = image_arrays.read_images(path)
             assert images.dtype == np.uint8 and len(images) == len(ids)
         elif kind == 1:
-            assert all(isinstance(name, str) for name in pictures.read_ids(path))
+            assert all(isinstance(name, str) for name in image_arrays.read_ids(path))
         else:
-            rows = pictures.read_rows(path, pictures.COPIES if kind == 2 else ())
+            rows = image_arrays.read_rows(
+                path, image_arrays.COPIES if kind == 2 else ()
+            )
             assert {len(column) for column in rows.values()} == {len(rows["images"])}
 
     fuzz("pictures", tmp_path, attempt)

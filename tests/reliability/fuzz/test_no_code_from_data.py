@@ -15,8 +15,8 @@ import pytest
 
 import engine
 from engine.exchange import npz
-from scripts.lib import cifar
-from scripts.lib.schema import read_yaml
+from scripts.lib.data import cifar_files
+from scripts.lib.io.schema import read_yaml
 from tests.reliability.fuzz.harness import ROOT
 
 pytestmark = pytest.mark.reliability
@@ -32,11 +32,17 @@ RUNNING = {
 }
 # Where one stands all the same, and why that is right.
 ALLOWED = {
-    ("scripts/lib/cifar.py", "_Unpickler"): "builds stand-ins alone (test_cifar.py)",
-    ("scripts/lib/cifar.py", "read_pickle"): "the project's own, by that unpickler",
+    (
+        "scripts/lib/data/cifar_files.py",
+        "_Unpickler",
+    ): "builds stand-ins alone (test_cifar.py)",
+    (
+        "scripts/lib/data/cifar_files.py",
+        "read_pickle",
+    ): "the project's own, by that unpickler",
     ("scripts/lib/speed/worker.py", "eval"): "a method of PyTorch's modules",
     ("scripts/lib/speed/worker.py", "compile"): "torch.compile",
-    ("scripts/lib/keras_models.py", "compile"): "a method of Keras's models",
+    ("scripts/lib/peers/keras_models.py", "compile"): "a method of Keras's models",
 }
 # Parameters in shell commands that need no quotes: ids that the configuration's check
 # restricts to letters, digits, _ and -; numbers; options that are quoted where made.
@@ -164,5 +170,5 @@ def test_tags_in_yaml(tag, pwned, tmp_path):
 def test_calls_in_files_of_cifar(protocol, pwned, tmp_path):
     path = tmp_path / "train"
     path.write_bytes(pickle.dumps({b"data": Evil(pwned)}, protocol=protocol))
-    with pytest.raises(cifar.CifarError, match=r"train: .*could run any program"):
-        cifar.read_pickle(path)
+    with pytest.raises(cifar_files.CifarError, match=r"train: .*could run any program"):
+        cifar_files.read_pickle(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.lib import cifar, labels
+from scripts.lib.data import cifar_files, labels
 from scripts.lib.data.kinds.kind import (
     Config,
     Images,
@@ -18,17 +18,17 @@ from scripts.lib.data.kinds.kind import (
 
 def files_of(config: Config, folder: Path) -> list[str]:
     """Return its three files.  Raises: DatasetError."""
-    return all_there(config, folder, cifar.FILES, where_from(config))
+    return all_there(config, folder, cifar_files.FILES, where_from(config))
 
 
 def read_labels(config: Config, folder: Path, files: Sequence[str]) -> labels.Labels:
     """Return classes and parts."""
-    return labels.Labels(cifar.FACTORS, cifar.label_rows(folder))
+    return labels.Labels(cifar_files.FACTORS, cifar_files.label_rows(folder))
 
 
 def read_images(config: Config, folder: Path, rows: Rows) -> Images:
     """Return the images of both parts."""
-    ids, images = cifar.read_images(folder)
+    ids, images = cifar_files.read_images(folder)
     # Photos hardly get smaller, and every training would unpack them.
     return Images(images, ids, packed=False)
 
@@ -45,5 +45,5 @@ KIND = Kind(
     lambda config, files: list(files),
     check_folder=check_folder,
     has_parts=lambda config: True,
-    channels=cifar.CHANNELS,
+    channels=cifar_files.CHANNELS,
 )

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.lib import embedded
+from scripts.lib.data.generators import drawings
 from scripts.lib.data.kinds.kind import Config, all_there, needs
 from scripts.lib.data.kinds.s0_names import KIND as READ
 
 
 def made_files(config: Config) -> tuple[str, ...]:
     """Return the names of the drawings, sorted."""
-    return embedded.drawing_files(**config["embedded"])
+    return drawings.drawing_files(**config["embedded"])
 
 
 def files_of(config: Config, folder: Path) -> list[str]:
@@ -26,9 +26,9 @@ def files_of(config: Config, folder: Path) -> list[str]:
 
 def make(config: Config) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each drawing."""
-    from scripts.lib import person
+    from scripts.lib.data.generators import person
 
-    for drawing in embedded.make_drawings(**config["embedded"]):
+    for drawing in drawings.make_drawings(**config["embedded"]):
         yield f"{drawing.name}.jpeg", person.encode(drawing)
 
 
@@ -41,7 +41,7 @@ def problems(config: Config) -> Iterator[str]:
     drawings, children = (config["embedded"][k] for k in ("drawings", "children"))
     if not children <= drawings <= 3 * children:
         yield (
-            f"embedded.drawings: expected {children} ... {3 * children} for {children} "
+            f"drawings.drawings: expected {children} ... {3 * children} for {children} "
             f"children, received {drawings}"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from scripts.lib import image_files, labels
+from scripts.lib.data import image_files, labels
 from scripts.lib.data.kinds.kind import Config, Kind
 from scripts.lib.data.kinds.s0_names import files_of, read_images
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scripts.lib import labels
+from scripts.lib.data import labels
 from scripts.lib.data.configured import DatasetError
 from scripts.lib.data.kinds.kind import Config, Images, Kind, Rows, where_from
 
@@ -65,7 +65,7 @@ def read_labels(config: Config, folder: Path, files: Sequence[str]) -> labels.La
     First the training part, then the test part, in the files' order.
     Raises: DatasetError, IdxError.
     """
-    from scripts.lib import idx_files
+    from scripts.lib.data import idx_files
 
     read = {}
     for part in PARTS:
@@ -121,7 +121,7 @@ def read_images(config: Config, folder: Path, rows: Rows) -> Images:
     """
     import numpy as np
 
-    from scripts.lib import idx_files
+    from scripts.lib.data import idx_files
 
     parts, ids = [], []
     for part in PARTS:

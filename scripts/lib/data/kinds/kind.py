@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.lib import image_files
+from scripts.lib.data import image_files
 from scripts.lib.data.configured import DatasetError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from scripts.lib.labels import Labels
+    from scripts.lib.data.labels import Labels
 
 Config = Mapping[str, Any]
 Rows = Sequence[Mapping[str, str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.lib import labels
+from scripts.lib.data import labels
 from scripts.lib.data.configured import DatasetError
 from scripts.lib.data.kinds import s0_names
 from scripts.lib.data.kinds.kind import Config, Kind
@@ -16,7 +16,7 @@ _TABLES = (".csv", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
 
 def read_labels(config: Config, folder: Path, files: Sequence[str]) -> labels.Labels:
     """Return what the table says."""
-    from scripts.lib import labels_csv  # not needed to plan
+    from scripts.lib.data import labels_csv
 
     found = labels_csv.from_csv(folder, files, config, config["title"])
     return labels.in_folder(found, folder)

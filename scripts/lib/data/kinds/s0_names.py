@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.lib import labels
+from scripts.lib.data import labels
 from scripts.lib.data.kinds.kind import Config, Images, Kind, Rows, list_images
 
 

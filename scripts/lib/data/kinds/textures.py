@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.lib import cifar
+from scripts.lib.data import cifar_files
 from scripts.lib.data.kinds.cifar import KIND as READ
 from scripts.lib.data.kinds.kind import Config, all_there, needs
 
 
 def files_of(config: Config, folder: Path) -> list[str]:
     """Return its three files.  Raises: DatasetError."""
-    return all_there(config, folder, cifar.FILES, "scripts.fetch makes them")
+    return all_there(config, folder, cifar_files.FILES, "scripts.fetch makes them")
 
 
 def make(config: Config) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each file."""
-    from scripts.lib import textures
+    from scripts.lib.data.generators import textures
 
     settings = config["embedded"]
-    yield "meta", cifar.encode_names(*textures.names())
+    yield "meta", cifar_files.encode_names(*textures.names())
     for part in ("train", "test"):
         batch = textures.make(part, settings[part], settings["seed"])
-        yield part, cifar.encode(batch)
+        yield part, cifar_files.encode(batch)
 
 
 KIND = replace(
     READ,
     files=files_of,
     problems=lambda config: needs(config, "train", "test"),
-    made_files=lambda config: cifar.FILES,
+    made_files=lambda config: cifar_files.FILES,
     make=make,
 )

@@ -1,0 +1,1 @@
+"""What scored samples share with what was seen before."""

@@ -1,0 +1,1 @@
+"""Keras beside our engine."""

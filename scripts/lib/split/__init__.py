@@ -1,0 +1,1 @@
+"""Protocols: which samples are in which part."""
