@@ -16,7 +16,7 @@ from .conftest import ROOT
 # There need be no GPU for it: its turn is a lock that the system keeps.
 HOLD = """
 import sys
-from scripts.lib import devices
+from scripts.lib.train import devices
 devices.take_turn("opencl:9:0", "A card")
 print("mine", flush=True)
 sys.stdin.readline()

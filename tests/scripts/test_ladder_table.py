@@ -165,7 +165,7 @@ def test_each_seed_is_compared_with_its_own(tmp_path):
 
 
 def test_a_gap_of_less_than_a_point_is_no_difference(tmp_path, monkeypatch):
-    monkeypatch.setattr(ladder_pairs.comparing, "LEVEL", 0.2)
+    monkeypatch.setattr(ladder_pairs.paired_tests, "LEVEL", 0.2)
     rows, _ = table(tmp_path, step=ladder_pairs)
     told = {(r["a"], r["b"]): r["verdict"] for r in rows}
     assert told["both", "deep"] == "a better"

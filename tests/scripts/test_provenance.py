@@ -41,7 +41,9 @@ def repo(tmp_path: Path) -> Path:
             "from engine.augment import pipeline\n"
             "from scripts.lib.io.files import write\n"
         ),
-        "scripts/figures.py": "from scripts.lib import figures, \\\n    files\n",
+        "scripts/figures.py": (
+            "from scripts.lib import figures\nfrom scripts.lib.io import \\\n    files\n"
+        ),
         "scripts/dynamic.py": (
             "import importlib\n\nlib = importlib.import_module('scripts.lib.figures')\n"
         ),
@@ -194,7 +196,7 @@ def test_all_fingerprints_together_take_a_fraction_of_a_second():
     import sys
 
     program = (
-        "import time\nfrom scripts.lib import provenance as p\n"
+        "import time\nfrom scripts.lib.io import provenance as p\n"
         "start = time.process_time()\n"
         "steps = [f.stem for f in (p.ROOT / 'scripts').glob('[a-z]*.py')]\n"
         "[p.fingerprint(f'scripts.{s}') for s in steps]\n"

@@ -19,8 +19,8 @@ STEP = """
 import sys
 from pathlib import Path
 import numpy as np
-from scripts.lib import cli
-from scripts.lib.files import write_csv, write_json, write_npz
+from scripts.lib.io import cli
+from scripts.lib.io.files import write_csv, write_json, write_npz
 def main():
     exec(sys.argv[1])
 cli.run(main)
