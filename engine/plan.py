@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,7 +68,8 @@ class Plan:
         input_gradient: bool = False,
         keep: bool = False,
     ):
-        self.network, self.n, self.training = network, n, training
+        self._network = weakref.ref(network)
+        self.n, self.training = n, training
         self._keeps = training or keep
         self.backend = backend = network.backend
         self.x = backend.empty(n, network.input_shape)
@@ -91,6 +93,15 @@ class Plan:
             self._guard = backend.guard_losses(
                 network.flat_gradients, network.learned_size, self.losses
             )
+
+    @property
+    def network(self) -> Network:
+        """The network, which keeps its plans.
+
+        A plan does not keep it: so what nobody uses any more gives its memory and
+        programs back at once, and not when Python looks for circles.
+        """
+        return self._network()
 
     def _bind_forward(self) -> list[Bound | None]:
         backend, training, bounds = self.backend, self.training, []

@@ -211,7 +211,8 @@ def test_keras_stops_and_goes_back_as_we_do(learn):
         scores = _scores(folder, "keras")
         assert training["stopped"] == "tolerance"
         assert training["passes"] == len(scores) == training["best_pass"] + 2 < 40
-        kept = read_json(folder / "metrics.json")["parts"]["validation"]["score"]
+        parts = read_json(folder / "metrics.json")["parts"]
+        kept = parts["validation"]["best"]["score"]
         assert kept == pytest.approx(min(scores), rel=1e-5)
         with open(folder / "history.csv", newline="") as file:
             history = list(csv.DictReader(file))

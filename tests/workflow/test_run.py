@@ -141,7 +141,7 @@ def test_the_report_opens_with_the_verdict_and_needs_no_network(done):
 def test_no_child_is_on_two_sides_under_by_child(done):
     data = done.work / "results/data/embedded-drawings"
     with open(data / "labels.csv", newline="") as file:
-        child = {row["sample"]: row["child"] for row in csv.DictReader(file)}
+        child = {row["sample"]: row["group"] for row in csv.DictReader(file)}
     for fold in json.loads((data / "folds/by-child.json").read_text())["folds"]:
         parts = [{child[i] for i in fold[p]} for p in ("train", "validation", "test")]
         assert all(parts)

@@ -112,7 +112,8 @@ class Transfer:
         self._rows, self._queue = rows, backend.queue
         self._free: list[tuple[Kernel, Rows]] = []
         self._draws: list[_Draw] = []
-        self._backend, self._array = backend, array
+        # The array keeps what transfers it.
+        self._backend, self._array = backend, weakref.proxy(array)
         self._n, self._shape = array.n, (array.n, *array.shape)
         self._items = (array.blocks * -(-array.features // _CHUNK),)
         self._features = np.uint32(array.features)

@@ -31,7 +31,7 @@ def workload(study: Study) -> str:
                     for p in study.protocols_of(name)
                 ],
             }
-            for name in study.trained
+            for name in study.of_kind("training")
             for variant, settings in study.experiments[name]["variants"].items()
             if not study.why_not(name, variant)
         ]

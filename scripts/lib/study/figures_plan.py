@@ -177,7 +177,7 @@ def problems(where: str, config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown(study: Study, experiment: str) -> Mapping[str, Any]:
-    return study.experiments[experiment].get("figures", {})
+    return study.configs.experiments[experiment].get("figures", {})
 
 
 def _fitting(study: Study, experiment: str, patterns: list[str]) -> list[str]:
