@@ -42,7 +42,8 @@ def repo(tmp_path: Path) -> Path:
             "from scripts.lib.io.files import write\n"
         ),
         "scripts/figures.py": (
-            "from scripts.lib import figures\nfrom scripts.lib.io import \\\n    files\n"
+            "from scripts.lib import figures\n"
+            "from scripts.lib.io import \\\n    files\n"
         ),
         "scripts/dynamic.py": (
             "import importlib\n\nlib = importlib.import_module('scripts.lib.figures')\n"
