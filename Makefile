@@ -6,7 +6,7 @@
 # make fuzz   ten times as many damaged files as in make reliability, of a new seed
 # make .venv/cluster  set-up with the plug-ins for SLURM, Kubernetes and S3; make vendor
 #             fetches all packages into vendor/, for a place without a network
-# make lint   set-up, then ruff, snakefmt, snakemake --lint
+# make lint   set-up, then ruff, snakefmt, snakemake --lint, and who imports whom
 # make bench  set-up, then the measurements in tests/bench: about half an hour; beside
 #             PyTorch and Keras only after make .venv/compare
 # make setup  the set-up alone; RUNTIME=intel brings Intel's OpenCL runtime for the CPU
@@ -55,6 +55,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile workflow
 	.venv/bin/snakemake --lint
+	PYTHONPATH=. .venv/bin/lint-imports --no-logo
 
 bench: setup
 	@for script in tests/bench/*.py; do \

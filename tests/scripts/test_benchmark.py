@@ -200,7 +200,7 @@ def test_pytorch_is_given_the_same_network(name):
 @pytest.mark.parametrize("name", ["ignet2-keras", "keras-style-keras"])
 def test_keras_is_given_the_same_network(name):
     keras_models = pytest.importorskip(
-        "scripts.lib.peers.keras_models", reason="make compare brings Keras"
+        "scripts.lib.train.keras_models", reason="make compare brings Keras"
     )
     network = engine.Network.from_spec(WORKS[name].spec, device="threads")
     x = WORKS[name].data()[0][:5]

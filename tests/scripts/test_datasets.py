@@ -2,9 +2,8 @@
 
 import pytest
 
-from scripts.lib.data import kinds
+from scripts.lib.data import kind, kinds
 from scripts.lib.data.generators import drawings
-from scripts.lib.data.kinds import kind
 from scripts.lib.study import datasets
 from tests.conftest import ROOT
 

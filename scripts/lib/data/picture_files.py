@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.lib.data import image_decoding
 from scripts.lib.data.image_decoding import ImageError
-from scripts.lib.data.kinds.kind import Config, Images, Rows
+from scripts.lib.data.kind import Config, Images, Rows
 from scripts.lib.data.labels import REJECTED_LIMIT
 
 # Phones' photos have up to 200 million, a page of A4 scanned at 1200 dpi 139 million; a

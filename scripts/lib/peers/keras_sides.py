@@ -21,9 +21,9 @@ import torch
 
 import engine
 from scripts.lib.io.clock import Clock
-from scripts.lib.peers import keras_models
 from scripts.lib.speed.learning import Pass
 from scripts.lib.split.samples import Part, Samples
+from scripts.lib.train import keras_models
 from scripts.lib.train.recipes import batch_size, fit_settings, make_trainer
 
 _CHECKED = 4  # images that both must say the same of

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 import engine
-from scripts.lib.peers.keras_models import compiled, fit, to_last
 from scripts.lib.speed.learning import Pass, make_data
 from scripts.lib.speed.works import Learning, Work
+from scripts.lib.train.keras_models import compiled, fit, to_last
 
 
 def steps(work: Work, threads: int):

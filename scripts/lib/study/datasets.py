@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from scripts.lib.data import image_files, kinds
 from scripts.lib.data.configured import DatasetError, load
-from scripts.lib.data.kinds.kind import where_from
+from scripts.lib.data.kind import where_from
 
 # What stands for the augmentation of rows that are not enlarged.
 PLAIN = "none"

@@ -42,7 +42,7 @@ ALLOWED = {
     ): "the project's own, by that unpickler",
     ("scripts/lib/speed/worker.py", "eval"): "a method of PyTorch's modules",
     ("scripts/lib/speed/worker.py", "compile"): "torch.compile",
-    ("scripts/lib/peers/keras_models.py", "compile"): "a method of Keras's models",
+    ("scripts/lib/train/keras_models.py", "compile"): "a method of Keras's models",
 }
 # Parameters in shell commands that need no quotes: ids that the configuration's check
 # restricts to letters, digits, _ and -; numbers; options that are quoted where made.

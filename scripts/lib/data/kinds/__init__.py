@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.errors import nearest
 from scripts.lib.data.configured import DatasetError
-from scripts.lib.data.kinds.kind import Kind
+from scripts.lib.data.kind import Kind
 
 # Imported as they are asked for: a step's code is that of the kind that it reads alone.
 KINDS = ("s0_names", "labels_csv", "cifar", "idx", "folders", "embedded", "textures")

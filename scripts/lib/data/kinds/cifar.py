@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.lib.data import cifar_files, labels
-from scripts.lib.data.kinds.kind import (
+from scripts.lib.data.kind import (
     Config,
     Images,
     Kind,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.lib.data.generators import drawings
-from scripts.lib.data.kinds.kind import Config, all_there, needs
+from scripts.lib.data.kind import Config, all_there, needs
 from scripts.lib.data.kinds.s0_names import KIND as READ
 
 

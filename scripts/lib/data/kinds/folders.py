@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from scripts.lib.data import image_files, labels
-from scripts.lib.data.kinds.kind import Config, Kind
+from scripts.lib.data.kind import Config, Kind
 from scripts.lib.data.kinds.s0_names import files_of, read_images
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts.lib.data import labels
 from scripts.lib.data.configured import DatasetError
-from scripts.lib.data.kinds.kind import Config, Images, Kind, Rows, where_from
+from scripts.lib.data.kind import Config, Images, Kind, Rows, where_from
 
 PARTS = ("train", "test")
 _WHAT = {"images": 3, "labels": 1}

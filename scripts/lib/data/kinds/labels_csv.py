@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scripts.lib.data import labels
 from scripts.lib.data.configured import DatasetError
+from scripts.lib.data.kind import Config, Kind
 from scripts.lib.data.kinds import s0_names
-from scripts.lib.data.kinds.kind import Config, Kind
 
 # Endings of tables, one of which may be a labels.csv under another name.
 _TABLES = (".csv", ".ods", ".tsv", ".txt", ".xls", ".xlsx")

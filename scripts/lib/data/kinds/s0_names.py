@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.lib.data import labels
-from scripts.lib.data.kinds.kind import Config, Images, Kind, Rows, list_images
+from scripts.lib.data.kind import Config, Images, Kind, Rows, list_images
 
 
 def files_of(config: Config, folder: Path) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.lib.data import cifar_files
+from scripts.lib.data.kind import Config, all_there, needs
 from scripts.lib.data.kinds.cifar import KIND as READ
-from scripts.lib.data.kinds.kind import Config, all_there, needs
 
 
 def files_of(config: Config, folder: Path) -> list[str]:
