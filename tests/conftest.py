@@ -1,8 +1,9 @@
-"""What all tests share: where the real data are."""
+"""What all tests share: where the real data are, and how long slow ones may take."""
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,30 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT / ".." / "shared" / "data"
+# No slow test begins after so many minutes; unset: all do.
+MINUTES = os.environ.get("IGNETLAB_TEST_MINUTES")
+STARTED = time.monotonic()
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("reliability", "slow"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where time is short, begin with another file each day: each has its turn."""
+    files = list(dict.fromkeys(item.path for item in items if _is_slow(item)))
+    if MINUTES and files:
+        first = int(time.time() // 86400) % len(files)
+        turn = {path: i for i, path in enumerate([*files[first:], *files[:first]])}
+        items.sort(key=lambda item: turn.get(item.path, -1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a slow test that would begin too late."""
+    late = MINUTES and time.monotonic() - STARTED > 60 * float(MINUTES)
+    if late and _is_slow(item):
+        pytest.skip(f"no time left: IGNETLAB_TEST_MINUTES={MINUTES}")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.devices import choice
 from tests.conftest import ROOT
 from tests.workflow.conftest import Project, copy_project
 
@@ -134,6 +135,16 @@ def environment(**more: str) -> dict[str, str]:
     kept = ("IGNET_DATA_DIR", "PYTHONPATH", "SNAKEMAKE_PROFILE", "VIRTUAL_ENV")
     plain = {k: v for k, v in os.environ.items() if k not in kept}
     return plain | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"} | more
+
+
+def same_device() -> str:
+    """Return the setting that names the device that `auto` takes here.
+
+    Jobs that measure for themselves, each in an empty cache, may take another one that
+    is nearly as fast; the bytes are promised for the same device.
+    """
+    found, _ = choice()
+    return f"device={found.id if found else 'threads'}"
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:

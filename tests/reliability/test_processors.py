@@ -47,14 +47,16 @@ RUNTIMES = {
     "Intel": ([], {"POCL_DEVICES": ""}),
 }
 CELLS = [(processor, runtime) for runtime in RUNTIMES for processor in PROCESSORS]
-# A trial takes minutes of a core where a runtime computes. These are left out, 27 of
-# the 39 that all take, unless IGNETLAB_PROCESSORS=all.
-LONG = {
-    *((name, "PoCL") for name in ("Zen 2", "Haswell", "Skylake")),
-    *((name, "Intel") for name in PROCESSORS if name not in ("Zen 5", "Ivy Bridge")),
+# A trial takes minutes of a core where a runtime computes. These alone are tried, but
+# for IGNETLAB_PROCESSORS=all.
+SHORT = {
+    *(("Zen 5", runtime) for runtime in RUNTIMES),
+    ("Ivy Bridge", "none"),
+    ("Dhyana", "PoCL"),
+    ("Knights Mill", "PoCL"),
 }
 if os.environ.get("IGNETLAB_PROCESSORS") != "all":
-    CELLS = [cell for cell in CELLS if cell not in LONG]
+    CELLS = [cell for cell in CELLS if cell in SHORT]
 _NOISE = re.compile(r"^qemu-x86_64: warning: .*\n", re.MULTILINE)
 # An emulated trial is a hundred times as slow as a real one.
 _LIMIT = 1800

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import copy_with_few_drawings, environment, outcome, started
+from .conftest import copy_with_few_drawings, environment, outcome, same_device, started
 from .slurm.cluster import NODES, Cluster, obstacle
 
 pytestmark = pytest.mark.reliability
@@ -93,7 +93,7 @@ def begin(
     program = Path(sys.executable).parent / "snakemake"
     command = [program, "--snakefile", root / "Snakefile", "--directory", work]
     return started(
-        [*map(str, command), *SMOKE, *arguments, "--", *targets],
+        [*map(str, command), *SMOKE, same_device(), *arguments, "--", *targets],
         env=environment(**(cluster.variables if cluster else {})),
         cwd=work.parent,
         stdin=subprocess.DEVNULL,

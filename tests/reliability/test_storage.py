@@ -17,7 +17,7 @@ from tests.scripts import loopback
 from tests.workflow.conftest import Result
 from tests.workflow.test_download import describe, files_in, make_archive
 
-from .conftest import copy_with_few_drawings, environment, outcome, started
+from .conftest import copy_with_few_drawings, environment, outcome, same_device, started
 from .pods import Cluster
 
 pytestmark = pytest.mark.reliability
@@ -122,10 +122,11 @@ def run(
     work.mkdir(exist_ok=True)
     program = str(Path(sys.executable).parent / "snakemake")
     command = [program, "--cores", "2"]
+    settings = "--config", "scale=smoke", same_device()
     if work != root:
         command += ["--snakefile", str(root / "Snakefile")]
     process = started(
-        [*command, *arguments, "--config", "scale=smoke", *config, "--", *targets],
+        [*command, *arguments, *settings, *config, "--", *targets],
         env=environment(**KEYS, **variables),
         cwd=work,
     )

@@ -215,5 +215,5 @@ def test_all_fingerprints_together_take_a_fraction_of_a_second():
         )
         for _ in range(3)
     )
-    # 15 ms on the machine this was written on; ten times that still is no nuisance.
-    assert seconds < 0.15
+    # 15 to 250 ms, by the machine and what else it does; twice that is a nuisance.
+    assert seconds < 0.5
